@@ -1,0 +1,281 @@
+//! Where a byte reaches the disk.
+//!
+//! Functions that write say what survives a crash. Files under `.work/` are opened without following links.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+/// The largest file that is read whole, in bytes.
+pub const MAX_WHOLE_FILE: u64 = 1 << 30;
+
+fn nofollow() -> i32 {
+    i32::try_from((OFlags::NOFOLLOW | OFlags::CLOEXEC).bits()).unwrap_or_default()
+}
+
+/// Adds the path to an error, which the system leaves out.
+pub fn named(path: &Path, e: &io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("{}: {}", path.display(), plain(e)))
+}
+
+/// An error of the system in its own words, without the number.
+pub fn plain(e: &io::Error) -> String {
+    let text = e.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+/// Reads a regular file whole; links are not followed, and a file over [`MAX_WHOLE_FILE`] is refused.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = open_read(path).map_err(|e| named(path, &e))?;
+    let size = file.metadata()?.len();
+    if size > MAX_WHOLE_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{}: {size} bytes", path.display())));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    file.read_to_end(&mut bytes).map_err(|e| named(path, &e))?;
+    Ok(bytes)
+}
+
+/// Like [`read`]; a file that is not there is `None`.
+pub fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match read(path) {
+        Ok(b) => Ok(Some(b)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Reads a text file whole, following links (for `/proc` and the person's own files).
+pub fn read_to_string(path: &Path) -> io::Result<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    std::fs::read_to_string(path).map_err(|e| named(path, &e))
+}
+
+/// Opens a regular file for reading; a link is refused.
+pub fn open_read(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(nofollow()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+}
+
+/// Opens for appending, creating it with mode 0600 where it is missing; a link is refused.
+pub fn open_append(path: &Path) -> io::Result<File> {
+    let mut o = OpenOptions::new();
+    o.append(true).read(true).create(true).mode(0o600).custom_flags(nofollow());
+    o.open(path).map_err(|e| named(path, &e))
+}
+
+/// Opens a file of `.work/` for appending, creating it with mode 0644 (other implementations share it).
+pub fn open_append_shared(path: &Path) -> io::Result<File> {
+    let mut o = OpenOptions::new();
+    o.append(true).read(true).create(true).mode(0o644).custom_flags(nofollow());
+    o.open(path).map_err(|e| named(path, &e))
+}
+
+/// Reads exactly `len` bytes at `offset`.
+pub fn read_at(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(bytes)
+}
+
+/// Reads from `offset` to the end.
+pub fn read_from(file: &File, offset: u64) -> io::Result<Vec<u8>> {
+    let size = file.metadata()?.len();
+    let want = usize::try_from(size.saturating_sub(offset)).unwrap_or(0);
+    let mut bytes = vec![0; want];
+    let mut done = 0;
+    while done < want {
+        match file.read_at(&mut bytes[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    bytes.truncate(done);
+    Ok(bytes)
+}
+
+/// Replaces a file by writing a sibling and renaming it. After a crash of the process the file holds the old bytes or
+/// the new bytes, never a mix. Not synced: for what can be rebuilt.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, bytes, 0o644, false)
+}
+
+/// Like [`replace`], private to the user, and synced before the rename: after a power cut, too, the file holds the old
+/// bytes or the new ones.
+pub fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, bytes, 0o600, true)
+}
+
+fn replace_with(path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<()> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.{:x}.tmp", std::process::id(), super::random::bits() & 0xff_ffff));
+    let temporary = path.with_file_name(name);
+    let write = || -> io::Result<()> {
+        let mut o = OpenOptions::new();
+        o.write(true).create_new(true).mode(mode).custom_flags(nofollow());
+        let mut file = o.open(&temporary)?;
+        file.write_all(bytes)?;
+        if sync {
+            file.sync_data()?;
+        }
+        #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|e| {
+        let _ = remove_file(&temporary);
+        named(path, &e)
+    })
+}
+
+/// Appends in one `write`. Either the whole line is there afterwards, or an error says that it is not known.
+pub fn append(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    loop {
+        match file.write(bytes) {
+            Ok(n) if n == bytes.len() => return Ok(()),
+            Ok(_) => return Err(io::Error::new(io::ErrorKind::StorageFull, "only a part was written")),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Flushes a file's data to the disk.
+pub fn sync_path(path: &Path) -> io::Result<()> {
+    File::open(path).and_then(|f| f.sync_all()).map_err(|e| named(path, &e))
+}
+
+/// Creates a directory and its parents.
+pub fn create_dir_all(path: &Path) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    std::fs::create_dir_all(path).map_err(|e| named(path, &e))
+}
+
+/// Creates a directory that only its owner may enter.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    create_dir_all(path)?;
+    let meta = metadata(path)?;
+    if meta.permissions().mode() & 0o777 != 0o700 {
+        set_mode(path, 0o700)?;
+    }
+    Ok(())
+}
+
+pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|e| named(path, &e))
+}
+
+/// Metadata, without following a link at the end of the path.
+pub fn metadata(path: &Path) -> io::Result<std::fs::Metadata> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    std::fs::symlink_metadata(path).map_err(|e| named(path, &e))
+}
+
+/// Whether something is there, a dangling link included.
+pub fn exists(path: &Path) -> bool {
+    metadata(path).is_ok()
+}
+
+/// Removes a file; one that is not there is no error.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(named(path, &e)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a directory tree that we made; links inside are removed, never followed.
+pub fn remove_dir_all(path: &Path) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    match std::fs::remove_dir_all(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(named(path, &e)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes an empty directory; one that is not empty or not there is left as it is.
+pub fn remove_dir_if_empty(path: &Path) {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    let _ = std::fs::remove_dir(path);
+}
+
+/// Gives a file a second name; an existing second name is an error.
+pub fn hard_link(existing: &Path, new: &Path) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    std::fs::hard_link(existing, new).map_err(|e| named(new, &e))
+}
+
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    std::fs::rename(from, to).map_err(|e| named(from, &e))
+}
+
+pub fn symlink(target: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, link).map_err(|e| named(link, &e))
+}
+
+/// The names in a directory, sorted; a directory that is not there has none.
+pub fn list(path: &Path) -> io::Result<Vec<String>> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    let entries = match std::fs::read_dir(path) {
+        Ok(e) => e,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(named(path, &e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        if let Ok(name) = entry?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The absolute path with links resolved.
+pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    std::fs::canonicalize(path).map_err(|e| named(path, &e))
+}
+
+/// What tells one version of a file from another without reading it: inode, size, time of change in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Stamp {
+    pub inode: u64,
+    pub size: u64,
+    pub mtime_ns: i64,
+    pub ctime_ns: i64,
+}
+
+impl Stamp {
+    /// The stamp of a regular file; `None` where there is none.
+    pub fn of(path: &Path) -> Option<Self> {
+        let m = metadata(path).ok()?;
+        m.is_file().then(|| Self::of_metadata(&m))
+    }
+
+    pub fn of_file(file: &File) -> io::Result<Self> {
+        Ok(Self::of_metadata(&file.metadata()?))
+    }
+
+    fn of_metadata(m: &std::fs::Metadata) -> Self {
+        Self {
+            inode: m.ino(),
+            size: m.len(),
+            mtime_ns: m.mtime().saturating_mul(1_000_000_000).saturating_add(m.mtime_nsec()),
+            ctime_ns: m.ctime().saturating_mul(1_000_000_000).saturating_add(m.ctime_nsec()),
+        }
+    }
+}
+
+/// The identifier of this boot, which changes with every power cut; empty where the system does not say.
+pub fn boot_id() -> String {
+    read_to_string(Path::new("/proc/sys/kernel/random/boot_id")).map(|s| s.trim().to_owned()).unwrap_or_default()
+}

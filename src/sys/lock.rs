@@ -1,0 +1,49 @@
+//! Advisory file locks with a deadline.
+//!
+//! **Invariant:** a lock file is never removed: removing one lets two processes hold two different inodes of one name.
+//! The descriptor is close-on-exec, so no child (a tmux server, say) inherits the lock. The kernel drops it when the
+//! holder dies, however it dies.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::clock::{Deadline, sleep};
+
+/// Held until dropped.
+#[derive(Debug)]
+pub struct FileLock(#[expect(dead_code, reason = "held for its drop")] File);
+
+/// Opens (creating it, mode 0600) and takes the lock if it is free; `None` when another process holds it.
+pub fn try_acquire(path: &Path) -> io::Result<Option<FileLock>> {
+    let file = open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(FileLock(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
+}
+
+/// Waits for the lock, polling with a short, growing, jittered pause; `None` when `limit` has passed.
+pub fn acquire(path: &Path, limit: Duration) -> io::Result<Option<FileLock>> {
+    let file = open(path)?;
+    let deadline = Deadline::after(limit);
+    let mut pause_us = 50;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(FileLock(file))),
+            Err(TryLockError::Error(e)) => return Err(e),
+            Err(TryLockError::WouldBlock) if deadline.passed() => return Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                sleep(Duration::from_micros(pause_us / 2 + super::random::bits() % pause_us));
+                pause_us = (pause_us * 2).min(2_000);
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)
+}

@@ -1,0 +1,10 @@
+//! The only room with files, locks, processes, clock, environment and randomness.
+//!
+//! Everything above asks here, so that a rule about crash safety, a deadline or a scrubbed environment is written once.
+
+pub mod clock;
+pub mod env;
+pub mod fs;
+pub mod lock;
+pub mod process;
+pub mod random;
