@@ -1,0 +1,531 @@
+//! The work order: what its events add up to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::causal::Fold;
+use super::event::{Event, Key};
+use super::register::{Register, Written};
+use super::time::Timestamp;
+
+pub const STATUSES: &[&str] = &["open", "assigned", "in_progress", "closed"];
+pub const TYPES: &[&str] = &["task", "bug", "feature", "epic", "merge-request"];
+pub const LOWEST_PRIORITY: i64 = 4;
+pub const DEFAULT_PRIORITY: i64 = 2;
+
+/// Fields of the record that have a place of their own; all others are kept as they came.
+pub const KNOWN_FIELDS: &[&str] = &[
+    "id",
+    "work_order_id",
+    "title",
+    "description",
+    "status",
+    "priority",
+    "issue_type",
+    "type",
+    "created_at",
+    "updated_at",
+    "created_by",
+    "assignee",
+    "dependencies",
+    "labels",
+    "metadata",
+    "parent",
+    "adopted",
+];
+
+/// Fields that one value each stands for, and that `work_order.updated` may change.
+pub const PLAIN_FIELDS: &[&str] = &["title", "description", "status", "priority", "issue_type"];
+
+/// Somebody who took the work on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    pub agent: String,
+    pub key: Key,
+    pub by: String,
+}
+
+/// That one order waits for another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dependency {
+    pub depends_on_id: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub created_at: String,
+    pub created_by: String,
+    /// The events that put it there; it is gone when a remover knew them all.
+    pub tags: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comment {
+    pub key: Key,
+    pub by: String,
+    pub body: String,
+}
+
+/// A closing, with its reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Closing {
+    pub key: Key,
+    pub by: String,
+    pub reason: String,
+}
+
+/// That QA landed the work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Landing {
+    pub key: Key,
+    pub branch: String,
+    pub base: String,
+    pub commit: String,
+}
+
+/// That QA sent the work back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rejection {
+    pub key: Key,
+    pub branch: String,
+    pub reason: String,
+}
+
+/// A work order with everything its events say about it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    pub id: String,
+    /// Whether its creation has arrived; until then it is not shown.
+    pub created: bool,
+    created_at: Option<Timestamp>,
+    created_by: Option<String>,
+    updated_at: Timestamp,
+    fields: BTreeMap<String, Register>,
+    claims: Vec<Claim>,
+    dependencies: Vec<Dependency>,
+    labels: BTreeMap<String, Vec<String>>,
+    metadata: BTreeMap<String, Register>,
+    extra: BTreeMap<String, Register>,
+    pub comments: Vec<Comment>,
+    pub closings: Vec<Closing>,
+    pub landings: Vec<Landing>,
+    pub rejections: Vec<Rejection>,
+}
+
+/// A field on which concurrent writers disagree.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Conflict {
+    pub field: String,
+    pub value: Value,
+    pub by: String,
+    pub at: Timestamp,
+    pub event: String,
+}
+
+impl Order {
+    pub fn title(&self) -> &str {
+        self.fields.get("title").and_then(Register::text).unwrap_or_default()
+    }
+
+    pub fn description(&self) -> &str {
+        self.fields.get("description").and_then(Register::text).unwrap_or_default()
+    }
+
+    /// `closed` wins over whatever was concurrent with it; else the latest.
+    pub fn status(&self) -> &str {
+        let Some(r) = self.fields.get("status") else { return "open" };
+        let closed = r.writes().iter().any(|w| w.value == "closed");
+        if closed { "closed" } else { r.text().unwrap_or("open") }
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.status() == "closed"
+    }
+
+    pub fn priority(&self) -> i64 {
+        self.fields.get("priority").and_then(Register::get).and_then(Value::as_i64).unwrap_or(DEFAULT_PRIORITY)
+    }
+
+    pub fn issue_type(&self) -> &str {
+        self.fields.get("issue_type").and_then(Register::text).unwrap_or("task")
+    }
+
+    pub fn assignee(&self) -> Option<&str> {
+        self.claims.first().map(|c| c.agent.as_str())
+    }
+
+    /// Claims that came too late, without their makers having known the first.
+    pub fn contested(&self) -> &[Claim] {
+        self.claims.get(1..).unwrap_or_default()
+    }
+
+    pub fn created_at(&self) -> Timestamp {
+        self.created_at.unwrap_or_default()
+    }
+
+    pub fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+
+    pub fn created_by(&self) -> &str {
+        self.created_by.as_deref().unwrap_or_default()
+    }
+
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.labels.keys().map(String::as_str)
+    }
+
+    pub fn has_label(&self, label: &str) -> bool {
+        self.labels.contains_key(label)
+    }
+
+    pub fn dependencies(&self) -> &[Dependency] {
+        &self.dependencies
+    }
+
+    /// The orders that must be closed before this one is ready.
+    pub fn blockers(&self) -> impl Iterator<Item = &str> {
+        self.dependencies.iter().filter(|d| d.kind == "blocks").map(|d| d.depends_on_id.as_str())
+    }
+
+    pub fn metadata(&self, key: &str) -> Option<&Value> {
+        self.metadata.get(key).and_then(Register::get).filter(|v| !v.is_null())
+    }
+
+    /// The order this one is a part of: by metadata, or by a hierarchical foreign id.
+    pub fn parent(&self) -> Option<String> {
+        let by_id = || self.id.rsplit_once('.').map(|(p, _)| p.to_owned());
+        self.metadata("parent").and_then(Value::as_str).map(str::to_owned).or_else(by_id)
+    }
+
+    /// Values of concurrent writers that lost, until a later write settles them.
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        let conflict = |field: &str, w: &Written| Conflict {
+            field: field.to_owned(),
+            value: w.value.clone(),
+            by: w.by.clone(),
+            at: w.key.at,
+            event: w.key.id.clone(),
+        };
+        let mut all = Vec::new();
+        for (name, r) in &self.fields {
+            let winner =
+                if name == "status" { Value::from(self.status()) } else { r.get().cloned().unwrap_or_default() };
+            all.extend(r.others(&winner).map(|w| conflict(name, w)));
+        }
+        for (name, r) in &self.metadata {
+            let winner = r.get().cloned().unwrap_or_default();
+            all.extend(r.others(&winner).map(|w| conflict(&format!("metadata.{name}"), w)));
+        }
+        for c in self.contested() {
+            all.push(Conflict {
+                field: "assignee".to_owned(),
+                value: c.agent.clone().into(),
+                by: c.by.clone(),
+                at: c.key.at,
+                event: c.key.id.clone(),
+            });
+        }
+        all
+    }
+
+    /// The record of FORMATS: one JSON object with its fields in a fixed order, foreign fields after ours.
+    pub fn record(&self) -> Map<String, Value> {
+        let mut m = Map::new();
+        m.insert("id".into(), self.id.clone().into());
+        m.insert("title".into(), self.title().into());
+        m.insert("description".into(), self.description().into());
+        m.insert("status".into(), self.status().into());
+        m.insert("priority".into(), self.priority().into());
+        m.insert("issue_type".into(), self.issue_type().into());
+        m.insert("created_at".into(), self.created_at().to_string().into());
+        m.insert("updated_at".into(), self.updated_at.to_string().into());
+        m.insert("created_by".into(), self.created_by().into());
+        m.insert("assignee".into(), self.assignee().into());
+        let dependency = |d: &Dependency| {
+            serde_json::json!({"depends_on_id": d.depends_on_id, "type": d.kind,
+                "created_at": d.created_at, "created_by": d.created_by})
+        };
+        m.insert("dependencies".into(), self.dependencies.iter().map(dependency).collect());
+        m.insert("labels".into(), self.labels().map(Value::from).collect());
+        let metadata = self.metadata.iter().filter_map(|(k, r)| Some((k.clone(), r.get()?.clone())));
+        m.insert("metadata".into(), Value::Object(metadata.filter(|(_, v)| !v.is_null()).collect()));
+        for (name, r) in &self.extra {
+            if let Some(v) = r.get() {
+                m.insert(name.clone(), v.clone());
+            }
+        }
+        m
+    }
+
+    fn write(&mut self, field: &str, value: Value, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        self.fields.entry(field.to_owned()).or_default().write(value, e, knows);
+    }
+
+    fn apply_created(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        let stated = e.text("created_at").and_then(|t| t.parse().ok()).unwrap_or(e.at);
+        let earlier = self.created_at.is_none_or(|at| stated < at);
+        if earlier {
+            self.created_at = Some(stated);
+            self.created_by = Some(e.text("created_by").unwrap_or(&e.actor).to_owned());
+        }
+        self.created = true;
+        for field in PLAIN_FIELDS {
+            let value = match *field {
+                "issue_type" => e.data.get("issue_type").or_else(|| e.data.get("type")),
+                name => e.data.get(name),
+            };
+            let value = value.cloned().unwrap_or_else(|| match *field {
+                "status" => "open".into(),
+                "priority" => DEFAULT_PRIORITY.into(),
+                "issue_type" => "task".into(),
+                _ => "".into(),
+            });
+            self.write(field, value, e, knows);
+        }
+        if let Some(agent) = e.text("assignee").filter(|a| !a.is_empty()) {
+            self.claim(agent, e, knows);
+        }
+        for label in e.data.get("labels").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+            self.labels.entry(label.to_owned()).or_default().push(e.id.clone());
+        }
+        for d in e.data.get("dependencies").and_then(Value::as_array).into_iter().flatten() {
+            self.depend(d, e);
+        }
+        if let Some(Value::Object(m)) = e.data.get("metadata") {
+            for (k, v) in m {
+                self.metadata.entry(k.clone()).or_default().write(v.clone(), e, knows);
+            }
+        }
+        if let Some(parent) = e.text("parent") {
+            self.metadata.entry("parent".to_owned()).or_default().write(parent.into(), e, knows);
+        }
+        for (k, v) in e.data.iter().filter(|(k, _)| !KNOWN_FIELDS.contains(&k.as_str())) {
+            self.extra.entry(k.clone()).or_default().write(v.clone(), e, knows);
+        }
+        if self.status() == "closed" && self.closings.is_empty() {
+            let reason = e.text("close_reason").unwrap_or_default().to_owned();
+            self.closings.push(Closing { key: e.key(), by: e.actor.clone(), reason });
+        }
+    }
+
+    fn depend(&mut self, d: &Value, e: &Event) {
+        let text = |name: &str| d.get(name).and_then(Value::as_str);
+        let Some(on) = text("depends_on_id") else { return };
+        let kind = text("type").unwrap_or("blocks");
+        if let Some(have) = self.dependencies.iter_mut().find(|x| x.depends_on_id == on && x.kind == kind) {
+            have.tags.push(e.id.clone());
+            return;
+        }
+        let at = text("created_at").and_then(|t| t.parse().ok()).unwrap_or(e.at);
+        self.dependencies.push(Dependency {
+            depends_on_id: on.to_owned(),
+            kind: kind.to_owned(),
+            created_at: at.to_string(),
+            created_by: text("created_by").unwrap_or(&e.actor).to_owned(),
+            tags: vec![e.id.clone()],
+        });
+        self.dependencies.sort_by(|a, b| (&a.depends_on_id, &a.kind).cmp(&(&b.depends_on_id, &b.kind)));
+    }
+
+    /// The first claim holds until it is released; one by the same agent changes nothing.
+    fn claim(&mut self, agent: &str, e: &Event, _knows: &dyn Fn(&str) -> bool) {
+        if self.claims.iter().any(|c| c.agent == agent) {
+            return;
+        }
+        self.claims.push(Claim { agent: agent.to_owned(), key: e.key(), by: e.actor.clone() });
+    }
+
+    fn apply_updated(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        let Some(Value::Object(changes)) = e.data.get("changes") else { return };
+        for (name, value) in changes {
+            match name.as_str() {
+                "type" => self.write("issue_type", value.clone(), e, knows),
+                field if PLAIN_FIELDS.contains(&field) => self.write(field, value.clone(), e, knows),
+                "assignee" => {
+                    // Whoever is named by an update holds it: this is a decision, no claim.
+                    self.claims.retain(|c| !knows(&c.key.id));
+                    if let Some(agent) = value.as_str().filter(|a| !a.is_empty()) {
+                        self.claims.retain(|c| c.agent != agent);
+                        self.claims.insert(0, Claim { agent: agent.to_owned(), key: e.key(), by: e.actor.clone() });
+                    }
+                }
+                "metadata" => {
+                    let new = value.as_object().cloned().unwrap_or_default();
+                    let old: Vec<String> = self.metadata.keys().filter(|k| !new.contains_key(*k)).cloned().collect();
+                    for k in old {
+                        self.metadata.entry(k).or_default().write(Value::Null, e, knows);
+                    }
+                    for (k, v) in new {
+                        self.metadata.entry(k).or_default().write(v, e, knows);
+                    }
+                }
+                "labels" | "dependencies" | "id" | "created_at" | "updated_at" => {}
+                "created_by" => self.created_by = value.as_str().map(str::to_owned).or(self.created_by.take()),
+                other => match other.strip_prefix("metadata.") {
+                    Some(k) => self.metadata.entry(k.to_owned()).or_default().write(value.clone(), e, knows),
+                    None => self.extra.entry(other.to_owned()).or_default().write(value.clone(), e, knows),
+                },
+            }
+        }
+    }
+
+    fn apply_labels(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        let list = |name: &str| -> Vec<String> {
+            let values = e.data.get(name).and_then(Value::as_array).into_iter().flatten();
+            values.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        for label in list("removed") {
+            if let Some(tags) = self.labels.get_mut(&label) {
+                tags.retain(|t| !knows(t));
+                if tags.is_empty() {
+                    self.labels.remove(&label);
+                }
+            }
+        }
+        for label in list("added") {
+            self.labels.entry(label).or_default().push(e.id.clone());
+        }
+    }
+}
+
+impl Fold for Order {
+    fn apply(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        if self.id.is_empty() {
+            self.id = e.subject().unwrap_or_default();
+        }
+        self.updated_at = self.updated_at.max(e.at);
+        let text = |name: &str| e.text(name).unwrap_or_default().to_owned();
+        match e.kind.as_str() {
+            "work_order.created" => self.apply_created(e, knows),
+            "work_order.updated" => self.apply_updated(e, knows),
+            "work_order.status_changed" => {
+                if let Some(to) = e.data.get("to_status").or_else(|| e.data.get("status")).filter(|v| v.is_string()) {
+                    self.write("status", to.clone(), e, knows);
+                }
+            }
+            "work_order.assigned" => {
+                let Some(agent) = e.text("agent").or_else(|| e.text("assignee")) else { return };
+                self.claim(agent, e, knows);
+                if self.status() == "open" && self.assignee() == Some(agent) {
+                    self.write("status", "assigned".into(), e, knows);
+                }
+            }
+            "work_order.dependency_added" => self.depend(&Value::Object(e.data.clone()), e),
+            "work_order.dependency_removed" => {
+                let (on, kind) = (text("depends_on_id"), e.text("type"));
+                for d in self.dependencies.iter_mut().filter(|d| d.depends_on_id == on) {
+                    if kind.is_none_or(|k| k == d.kind) {
+                        d.tags.retain(|t| !knows(t));
+                    }
+                }
+                self.dependencies.retain(|d| !d.tags.is_empty());
+            }
+            "work_order.labels_changed" => self.apply_labels(e, knows),
+            "work_order.commented" => {
+                self.comments.push(Comment { key: e.key(), by: e.actor.clone(), body: text("body") });
+                self.comments.sort_by(|a, b| a.key.cmp(&b.key));
+            }
+            "work_order.closed" => {
+                self.closings.push(Closing { key: e.key(), by: e.actor.clone(), reason: text("reason") });
+                self.closings.sort_by(|a, b| a.key.cmp(&b.key));
+            }
+            "qa.merged" => {
+                let (branch, base, commit) = (text("branch"), text("base"), text("commit"));
+                self.landings.push(Landing { key: e.key(), branch, base, commit });
+                self.landings.sort_by(|a, b| a.key.cmp(&b.key));
+            }
+            "qa.rejected" => {
+                self.rejections.push(Rejection { key: e.key(), branch: text("branch"), reason: text("reason") });
+                self.rejections.sort_by(|a, b| a.key.cmp(&b.key));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::causal::testing::event;
+    use crate::domain::causal::{Folded, fold};
+    use serde_json::json;
+
+    fn order(events: Vec<Event>) -> Order {
+        let f: Folded<Order> = fold(events);
+        f.state
+    }
+
+    fn created() -> Event {
+        event("work_order.created", 1, "e1", Some(&[]), json!({"title": "T", "labels": ["a"]}))
+    }
+
+    #[test]
+    fn a_record_always_has_the_required_fields() {
+        let r = order(vec![created()]).record();
+        for f in
+            ["id", "title", "description", "status", "priority", "issue_type", "created_at", "updated_at", "created_by"]
+        {
+            assert!(!r[f].is_null(), "{f}");
+        }
+        assert_eq!(r["dependencies"], json!([]));
+    }
+
+    #[test]
+    fn closed_beats_a_concurrent_change_of_status() {
+        let change =
+            |ms, id, to: &str| event("work_order.status_changed", ms, id, Some(&["e1"]), json!({"to_status": to}));
+        let o = order(vec![created(), change(2, "e2", "closed"), change(3, "e3", "in_progress")]);
+        assert_eq!(o.status(), "closed");
+        assert_eq!(o.conflicts()[0].value, json!("in_progress"));
+        let reopen = event("work_order.status_changed", 4, "e4", Some(&["e2", "e3"]), json!({"to_status": "open"}));
+        let o = order(vec![created(), change(2, "e2", "closed"), change(3, "e3", "in_progress"), reopen]);
+        assert_eq!((o.status(), o.conflicts().len()), ("open", 0));
+    }
+
+    #[test]
+    fn a_concurrent_value_stays_visible_until_a_later_write() {
+        let set = |ms, id, prev: &[&str], v: i64| {
+            event("work_order.updated", ms, id, Some(prev), json!({"changes": {"priority": v}}))
+        };
+        let o = order(vec![created(), set(2, "e2", &["e1"], 1), set(3, "e3", &["e1"], 3)]);
+        assert_eq!(o.priority(), 3);
+        assert_eq!(o.conflicts()[0].value, json!(1));
+        let o =
+            order(vec![created(), set(2, "e2", &["e1"], 1), set(3, "e3", &["e1"], 3), set(4, "e4", &["e2", "e3"], 0)]);
+        assert_eq!((o.priority(), o.conflicts().len()), (0, 0));
+    }
+
+    #[test]
+    fn the_first_claim_holds_and_the_second_is_contested() {
+        let claim = |ms, id, agent: &str| event("work_order.assigned", ms, id, Some(&["e1"]), json!({"agent": agent}));
+        let o = order(vec![created(), claim(3, "e3", "b"), claim(2, "e2", "a")]);
+        assert_eq!(o.assignee(), Some("a"));
+        assert_eq!(o.status(), "assigned");
+        assert_eq!(o.contested()[0].agent, "b");
+    }
+
+    #[test]
+    fn an_added_label_survives_a_concurrent_removal() {
+        let change = |ms, id, data| event("work_order.labels_changed", ms, id, Some(&["e1"]), data);
+        let o = order(vec![
+            created(),
+            change(2, "e2", json!({"added": [], "removed": ["a"]})),
+            change(3, "e3", json!({"added": ["a"], "removed": []})),
+        ]);
+        assert!(o.has_label("a"));
+    }
+
+    #[test]
+    fn foreign_fields_come_back_in_the_record() {
+        let e = event(
+            "work_order.created",
+            1,
+            "e1",
+            None,
+            json!({"title": "T", "type": "bug", "sprint": 7, "adopted": true}),
+        );
+        let r = order(vec![e]).record();
+        assert_eq!((&r["issue_type"], &r["sprint"]), (&json!("bug"), &json!(7)));
+    }
+}

@@ -1,0 +1,123 @@
+//! Points in time: UTC, written with milliseconds, read in every form that RFC 3339 and its neighbours know.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDateTime};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Seconds and nanoseconds since the Unix epoch. Ordered; shown as `2026-01-06T12:00:00.000Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp {
+    secs: i64,
+    nanos: u32,
+}
+
+/// The last second of the year 9999: what the written form can hold.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+impl Timestamp {
+    /// From milliseconds since the epoch, held within the years 1970 to 9999.
+    pub fn from_millis(ms: i64) -> Self {
+        let ms = ms.clamp(0, LAST_SECOND * 1000 + 999);
+        Self { secs: ms.div_euclid(1000), nanos: u32::try_from(ms.rem_euclid(1000)).unwrap_or(0) * 1_000_000 }
+    }
+
+    /// Milliseconds since the epoch, rounded down.
+    pub fn millis(self) -> i64 {
+        self.secs * 1000 + i64::from(self.nanos / 1_000_000)
+    }
+
+    /// Seconds since the epoch, rounded down.
+    pub fn seconds(self) -> i64 {
+        self.secs
+    }
+
+    /// Whether there is more to it than whole milliseconds.
+    pub fn finer_than_millis(self) -> bool {
+        !self.nanos.is_multiple_of(1_000_000)
+    }
+
+    /// The calendar day, `2026-01-06`.
+    pub fn day(self) -> String {
+        self.to_string().chars().take(10).collect()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = DateTime::from_timestamp(self.secs, self.nanos).unwrap_or_default();
+        write!(f, "{}", t.format("%Y-%m-%dT%H:%M:%S%.3fZ"))
+    }
+}
+
+/// The text is no point in time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no time: write it as 2026-01-06T12:00:00.000Z")]
+pub struct BadTime(String);
+
+impl FromStr for Timestamp {
+    type Err = BadTime;
+
+    /// Any RFC 3339 time, with any offset and precision; one without an offset is taken as UTC, a date as its midnight.
+    fn from_str(text: &str) -> Result<Self, BadTime> {
+        let bad = || BadTime(text.chars().take(64).collect());
+        let (secs, nanos) = if let Ok(t) = DateTime::parse_from_rfc3339(text) {
+            (t.timestamp(), t.timestamp_subsec_nanos())
+        } else {
+            let naive = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
+                .iter()
+                .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+                .or_else(|| NaiveDateTime::parse_from_str(&format!("{text}T00:00:00"), "%Y-%m-%dT%H:%M:%S").ok())
+                .or_else(|| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z").ok().map(|t| t.naive_utc()))
+                .ok_or_else(bad)?;
+            (naive.and_utc().timestamp(), naive.and_utc().timestamp_subsec_nanos())
+        };
+        if (0..=LAST_SECOND).contains(&secs) { Ok(Self { secs, nanos: nanos.min(999_999_999) }) } else { Err(bad()) }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> String {
+        text.parse::<Timestamp>().map_or_else(|e| e.to_string(), |t| t.to_string())
+    }
+
+    #[test]
+    fn every_neighbouring_form_is_read() {
+        assert_eq!(read("2026-01-06T12:00:00.000Z"), "2026-01-06T12:00:00.000Z");
+        assert_eq!(read("2026-01-06T14:00:00.123456789+02:00"), "2026-01-06T12:00:00.123Z");
+        assert_eq!(read("2026-01-06T12:00:00"), "2026-01-06T12:00:00.000Z");
+        assert_eq!(read("2026-01-06T12:00:00.123456"), "2026-01-06T12:00:00.123Z");
+        assert_eq!(read("2026-01-06 12:00:00"), "2026-01-06T12:00:00.000Z");
+        assert_eq!(read("2026-01-06"), "2026-01-06T00:00:00.000Z");
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for bad in ["", "yesterday", "2026-13-01T00:00:00Z", "1969-12-31T23:59:59Z", "99999-01-01T00:00:00Z"] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn finer_times_keep_their_order() {
+        let a: Timestamp = "2026-01-06T12:00:00.123456789Z".parse().unwrap();
+        let b: Timestamp = "2026-01-06T12:00:00.123Z".parse().unwrap();
+        assert!(a > b && a.finer_than_millis() && a.millis() == b.millis());
+    }
+}

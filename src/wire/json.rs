@@ -1,0 +1,103 @@
+//! JSON as others write it: Python's `NaN` and lone surrogates are read, where the strict reader gives up.
+
+use serde_json::{Map, Value};
+
+/// The largest line that is read, in bytes.
+pub const LONGEST_LINE: usize = 1 << 20;
+
+/// An object from a line. The error says what is wrong, in the reader's words.
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    if bytes.len() > LONGEST_LINE {
+        return Err(format!("a line of {} bytes is longer than {LONGEST_LINE}", bytes.len()));
+    }
+    let strict = serde_json::from_slice::<Value>(bytes);
+    let value = match strict {
+        Ok(v) => v,
+        Err(e) => match serde_json::from_slice(&tamed(bytes)) {
+            Ok(v) => v,
+            Err(_) => return Err(reason(&e)),
+        },
+    };
+    match value {
+        Value::Object(m) => Ok(m),
+        Value::Null => Err("null is no record".to_owned()),
+        _ => Err("a record is a JSON object, in braces".to_owned()),
+    }
+}
+
+fn reason(e: &serde_json::Error) -> String {
+    let text = e.to_string();
+    let plain = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    format!("no JSON: {plain}, at byte {}", e.column())
+}
+
+/// The same text with what strict JSON lacks replaced: `NaN` and `Infinity` by null, lone surrogates by U+FFFD, bytes
+/// that are no UTF-8 by U+FFFD.
+fn tamed(bytes: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_ref();
+    let mut inside = false;
+    while let Some(c) = rest.chars().next() {
+        if inside && c == '\\' {
+            let (replacement, used) = escape(rest);
+            out.push_str(&replacement);
+            rest = rest.get(used..).unwrap_or_default();
+            continue;
+        }
+        if c == '"' {
+            inside = !inside;
+        }
+        let word = ["NaN", "-Infinity", "Infinity"].into_iter().find(|w| !inside && rest.starts_with(w));
+        if let Some(w) = word {
+            out.push_str("null");
+            rest = &rest[w.len()..];
+        } else {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    out.into_bytes()
+}
+
+/// What an escape at the start of `text` becomes, and how many bytes it takes.
+fn escape(text: &str) -> (String, usize) {
+    let unit = |at: usize| {
+        let digits = text.get(at + 2..at + 6)?;
+        text.get(at..at + 2).filter(|s| *s == "\\u").and_then(|_| u32::from_str_radix(digits, 16).ok())
+    };
+    match unit(0) {
+        Some(0xD800..=0xDBFF) if matches!(unit(6), Some(0xDC00..=0xDFFF)) => (text[..12].to_owned(), 12),
+        Some(0xD800..=0xDFFF) => ("\\ufffd".to_owned(), 6),
+        _ => {
+            let used = 1 + text[1..].chars().next().map_or(0, char::len_utf8);
+            (text[..used].to_owned(), used)
+        }
+    }
+}
+
+/// A record as one line, without its newline.
+pub fn line(map: &Map<String, Value>) -> String {
+    // A map of values with text keys always serializes.
+    serde_json::to_string(map).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn python_and_go_peculiarities_are_read() {
+        let m = object(br#"{"a": NaN, "b": -Infinity, "c": "NaN \ud800 x \ud83d\ude00", "d": "\u003c"}"#).unwrap();
+        assert!(m["a"].is_null() && m["b"].is_null());
+        assert_eq!(m["c"], "NaN \u{fffd} x \u{1f600}");
+        assert_eq!(m["d"], "<");
+    }
+
+    #[test]
+    fn what_is_no_record_says_why() {
+        assert!(object(b"{\"a\":").unwrap_err().starts_with("no JSON"));
+        assert!(object(b"[1]").unwrap_err().contains("braces"));
+        assert!(object(&vec![b'['; 500]).is_err());
+    }
+}

@@ -1,0 +1,142 @@
+//! Event lines: from bytes to an [`Event`] and back, and the salvage of torn ones.
+
+use serde_json::{Map, Value};
+
+use super::json;
+use crate::domain::event::{Draft, Event};
+
+/// The longest line that we write, in bytes with its newline. A longer one would not be one `write`.
+pub const LONGEST_WRITTEN: usize = 64 * 1024;
+
+/// An event from a line without its newline. The error names what is missing.
+pub fn event(bytes: &[u8]) -> Result<Event, String> {
+    let raw = trim(bytes);
+    let mut m = json::object(raw)?;
+    let id = text(&m, "event_id")?;
+    if id.is_empty() || id.len() > 256 || id.chars().any(char::is_control) {
+        return Err("'event_id' is no id".to_owned());
+    }
+    let kind = text(&m, "event_type")?;
+    let at = text(&m, "timestamp")?.parse().map_err(|e| format!("'timestamp': {e}"))?;
+    let actor = text(&m, "actor")?;
+    let Some(Value::Object(data)) = m.shift_remove("data") else {
+        return Err("'data' is missing or no object".to_owned());
+    };
+    let optional = |name: &str| m.get(name).and_then(Value::as_str).map(str::to_owned);
+    let prev = m.get("prev").and_then(Value::as_array);
+    let prev = prev.map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+    Ok(Event {
+        correlation_id: optional("correlation_id"),
+        caused_by: optional("caused_by"),
+        id,
+        kind,
+        at,
+        actor,
+        prev,
+        data,
+        raw: raw.to_vec(),
+    })
+}
+
+fn text(m: &Map<String, Value>, name: &str) -> Result<String, String> {
+    m.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| format!("'{name}' is missing or no text"))
+}
+
+/// The line without white space around it and without a carriage return.
+fn trim(bytes: &[u8]) -> &[u8] {
+    bytes.trim_ascii()
+}
+
+/// The line of a new event, without its newline. Fields in the order of FORMATS.
+pub fn written(draft: &Draft, id: &str, at: &str, prev: &[String]) -> Vec<u8> {
+    let mut m = Map::new();
+    m.insert("event_id".into(), id.into());
+    m.insert("event_type".into(), draft.kind.clone().into());
+    m.insert("timestamp".into(), at.into());
+    m.insert("actor".into(), draft.actor.as_str().into());
+    m.insert("correlation_id".into(), draft.correlation_id.clone().into());
+    m.insert("caused_by".into(), draft.caused_by.clone().into());
+    m.insert("data".into(), Value::Object(draft.data.clone()));
+    m.insert("prev".into(), prev.iter().cloned().map(Value::from).collect());
+    json::line(&m).into_bytes()
+}
+
+/// What a line that is no event may still hold: the longest complete JSON object that ends it, and the torn rest before.
+pub fn salvage(bytes: &[u8]) -> Option<(Event, &[u8])> {
+    let raw = trim(bytes);
+    if !raw.ends_with(b"}") || raw.len() > json::LONGEST_LINE {
+        return None;
+    }
+    let starts = memchr_braces(raw).filter(|at| *at > 0);
+    starts.take(MOST_TRIED).find_map(|at| event(&raw[at..]).ok().map(|e| (e, &raw[..at])))
+}
+
+/// How many opening braces of a torn line are tried, from the left.
+const MOST_TRIED: usize = 64;
+
+fn memchr_braces(raw: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    let wanted = b"{\"event_id\"";
+    // Most writers begin with the id; any other brace is tried after those.
+    let first = (0..raw.len()).filter(move |i| raw[*i..].starts_with(wanted));
+    let others = (0..raw.len()).filter(move |i| raw[*i] == b'{' && !raw[*i..].starts_with(wanted));
+    first.chain(others)
+}
+
+/// The complete lines of a piece of a file: (offset within the piece, bytes without the newline). What follows the last
+/// newline is not complete and not given.
+pub fn complete(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = bytes.get(at..)?;
+        let end = rest.iter().position(|b| *b == b'\n')?;
+        let start = at;
+        at += end + 1;
+        Some((start, &rest[..end]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::AgentId;
+    use serde_json::json;
+
+    fn good() -> Vec<u8> {
+        let d = Draft::new("work_order.created", &AgentId::ceo(), json!({"work_order_id": "wo-1"}));
+        written(&d, "evt-1", "2026-01-06T12:00:00.000Z", &["evt-0".to_owned()])
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let e = event(&good()).unwrap();
+        assert_eq!((e.id.as_str(), e.subject().as_deref()), ("evt-1", Some("wo-1")));
+        assert_eq!(e.prev, Some(vec!["evt-0".to_owned()]));
+        assert_eq!(e.raw, good());
+    }
+
+    #[test]
+    fn a_torn_line_gives_back_the_whole_event_behind_it() {
+        let mut torn = br#"{"event_id":"evt-9","event_ty"#.to_vec();
+        torn.extend(good());
+        let (e, rest) = salvage(&torn).unwrap();
+        assert_eq!((e.id.as_str(), rest), ("evt-1", &torn[..29]));
+        assert!(salvage(b"not json at all").is_none());
+    }
+
+    #[test]
+    fn every_cut_of_a_log_reads_back_its_complete_lines() {
+        let mut log = good();
+        log.push(b'\n');
+        let one = log.len();
+        log.extend_from_within(..);
+        for cut in 0..log.len() {
+            assert_eq!(complete(&log[..cut]).count(), usize::from(cut >= one));
+        }
+    }
+
+    #[test]
+    fn a_missing_field_is_named() {
+        let e = event(br#"{"event_id":"a","event_type":"b","timestamp":"2026-01-01T00:00:00Z","data":{}}"#);
+        assert_eq!(e.unwrap_err(), "'actor' is missing or no text");
+    }
+}
