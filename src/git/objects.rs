@@ -1,0 +1,210 @@
+//! Blobs, trees and commits, through gix.
+
+use std::path::PathBuf;
+
+use gix::bstr::ByteSlice;
+use gix::objs::tree::EntryMode;
+
+use super::Oid;
+use super::error::RepoError;
+use super::repo::Repo;
+use crate::sys;
+
+/// The largest blob that is read from a state branch, in bytes: looked at before the contents are.
+pub const LARGEST_BLOB: u64 = 64 << 20;
+
+/// What an entry of a tree is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    File,
+    Tree,
+    /// A link, an executable, a submodule: never taken from a state branch.
+    Other,
+}
+
+/// One entry of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    pub kind: EntryKind,
+    pub oid: Oid,
+}
+
+/// Who wrote a commit and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    pub name: String,
+    pub email: String,
+    /// Seconds since the epoch.
+    pub seconds: i64,
+}
+
+/// A commit's parts.
+#[derive(Debug, Clone)]
+pub struct CommitInfo {
+    pub tree: Oid,
+    pub parents: Vec<Oid>,
+    pub message: String,
+    pub author: Author,
+}
+
+impl Repo {
+    /// A blob's bytes. One that is larger than [`LARGEST_BLOB`] is refused before it is unpacked.
+    pub fn blob(&self, oid: Oid) -> Result<Vec<u8>, RepoError> {
+        let what = || format!("read the file {oid}");
+        let header = self.gix.find_header(oid).map_err(|e| RepoError::broken(what(), e))?;
+        if header.size() > LARGEST_BLOB {
+            return Err(RepoError::broken(what(), format!("it has {} bytes", header.size())));
+        }
+        let mut blob = self.gix.find_blob(oid).map_err(|e| RepoError::broken(what(), e))?;
+        Ok(blob.take_data())
+    }
+
+    /// A tree's entries, in git's order. Names that are no UTF-8 are left out: none of ours is.
+    pub fn tree(&self, oid: Oid) -> Result<Vec<Entry>, RepoError> {
+        if oid == self.empty_tree() {
+            return Ok(Vec::new());
+        }
+        let tree = self.gix.find_tree(oid).map_err(|e| RepoError::broken(format!("read the tree {oid}"), e))?;
+        let decoded = tree.decode().map_err(|e| RepoError::broken(format!("read the tree {oid}"), e))?;
+        let mut entries = Vec::with_capacity(decoded.entries.len());
+        for e in decoded.entries {
+            let kind = match e.mode.value() {
+                0o100_644 | 0o100_664 => EntryKind::File,
+                0o040_000 => EntryKind::Tree,
+                _ => EntryKind::Other,
+            };
+            if let Ok(name) = e.filename.to_str() {
+                entries.push(Entry { name: name.to_owned(), kind, oid: e.oid.to_owned() });
+            }
+        }
+        Ok(entries)
+    }
+
+    pub fn empty_tree(&self) -> Oid {
+        Oid::empty_tree(self.gix.object_hash())
+    }
+
+    /// A commit's parts.
+    pub fn commit(&self, oid: Oid) -> Result<CommitInfo, RepoError> {
+        let what = || format!("read the commit {oid}");
+        let commit = self.gix.find_commit(oid).map_err(|e| RepoError::broken(what(), e))?;
+        let decoded = commit.decode().map_err(|e| RepoError::broken(what(), e))?;
+        let author = decoded.author().map_err(|e| RepoError::broken(what(), e))?;
+        Ok(CommitInfo {
+            tree: decoded.tree(),
+            parents: decoded.parents().collect(),
+            message: decoded.message.to_str_lossy().into_owned(),
+            author: Author {
+                name: author.name.to_str_lossy().into_owned(),
+                email: author.email.to_str_lossy().into_owned(),
+                seconds: author.time().map(|t| t.seconds).unwrap_or_default(),
+            },
+        })
+    }
+
+    pub fn has_object(&self, oid: Oid) -> bool {
+        self.gix.has_object(oid)
+    }
+
+    /// Makes objects that other processes wrote meanwhile visible.
+    pub fn refresh_objects(&mut self) {
+        self.gix = self.gix.clone().into_sync().to_thread_local();
+    }
+
+    /// Writes a blob. After a crash it is there whole or not at all; not synced, see [`Self::sync_objects`].
+    pub fn write_blob(&self, bytes: &[u8]) -> Result<Oid, RepoError> {
+        let id = self.gix.write_blob(bytes).map_err(|e| RepoError::broken("write a file into git", e))?;
+        Ok(id.detach())
+    }
+
+    /// Writes a tree from entries in any order. Crash safety as for [`Self::write_blob`].
+    pub fn write_tree(&self, entries: &[Entry]) -> Result<Oid, RepoError> {
+        let mut tree = gix::objs::Tree {
+            entries: entries
+                .iter()
+                .map(|e| gix::objs::tree::Entry {
+                    mode: EntryMode::from(match e.kind {
+                        EntryKind::Tree => gix::objs::tree::EntryKind::Tree,
+                        _ => gix::objs::tree::EntryKind::Blob,
+                    }),
+                    filename: e.name.as_str().into(),
+                    oid: e.oid,
+                })
+                .collect(),
+        };
+        tree.entries.sort();
+        let id = self.gix.write_object(&tree).map_err(|e| RepoError::broken("write a folder into git", e))?;
+        Ok(id.detach())
+    }
+
+    /// Writes a commit. Crash safety as for [`Self::write_blob`]; no ref moves.
+    pub fn write_commit(&self, tree: Oid, parents: &[Oid], message: &str, by: &Author) -> Result<Oid, RepoError> {
+        let who = gix::actor::Signature {
+            name: by.name.as_str().into(),
+            email: by.email.as_str().into(),
+            time: gix::date::Time { seconds: by.seconds, offset: 0 },
+        };
+        let commit = gix::objs::Commit {
+            tree,
+            parents: parents.iter().copied().collect(),
+            author: who.clone(),
+            committer: who,
+            encoding: None,
+            message: message.into(),
+            extra_headers: Vec::new(),
+        };
+        let id = self.gix.write_object(&commit).map_err(|e| RepoError::broken("write a commit", e))?;
+        Ok(id.detach())
+    }
+
+    /// Flushes objects just written to the disk, so that a ref synced after them never names what a power cut took.
+    pub fn sync_objects(&self, oids: &[Oid]) -> Result<(), RepoError> {
+        for oid in oids {
+            match sys::fs::sync_path(&self.loose_path(*oid)) {
+                // In a pack already, or packed by somebody meanwhile: git syncs its packs.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes loose objects that a power cut left empty, so that writing the same content again repairs them.
+    pub fn remove_emptied_object(&self, oid: Oid) {
+        let path = self.loose_path(oid);
+        if sys::fs::metadata(&path).is_ok_and(|m| m.len() == 0) {
+            let _ = sys::fs::remove_file(&path);
+        }
+    }
+
+    fn loose_path(&self, oid: Oid) -> PathBuf {
+        let hex = oid.to_string();
+        self.common_dir().join("objects").join(&hex[..2]).join(&hex[2..])
+    }
+
+    /// The best common ancestor of two commits; `None` where they share none.
+    pub fn merge_base(&self, a: Oid, b: Oid) -> Option<Oid> {
+        self.gix.merge_base(a, b).ok().flatten().map(gix::Id::detach)
+    }
+
+    /// Who commits: as git decides it, or a name of ours where the person has set none.
+    pub fn author(&self, now_seconds: i64) -> Author {
+        let from = |names: &[&str], keys: &[&str]| {
+            names.iter().find_map(|n| sys::env::var(n)).or_else(|| keys.iter().find_map(|k| self.settings().get(k)))
+        };
+        let clean = |s: String| s.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect::<String>();
+        let name = from(&["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"], &["user.name"]).map(clean);
+        let email = from(&["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL", "EMAIL"], &["user.email"]).map(clean);
+        Author {
+            name: name.filter(|n| !n.trim().is_empty()).unwrap_or_else(|| "vermas".to_owned()),
+            email: email.filter(|e| !e.trim().is_empty()).unwrap_or_else(|| "vermas@localhost".to_owned()),
+            seconds: now_seconds,
+        }
+    }
+}
+
+/// Reads an object id from its hexadecimal form.
+pub fn parse_oid(hex: &str) -> Option<Oid> {
+    Oid::from_hex(hex.trim().as_bytes()).ok()
+}

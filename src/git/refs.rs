@@ -1,0 +1,157 @@
+//! Refs, moved by compare-and-swap and synced before the new value can be seen.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
+use gix::refs::{FullName, Target};
+
+use super::Oid;
+use super::error::RepoError;
+use super::objects::Author;
+use super::repo::Repo;
+use crate::sys;
+
+/// How long another process may hold a ref's lock before we say so.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// A wish to move one ref.
+#[derive(Debug, Clone)]
+pub struct RefMove {
+    /// The full name, `refs/heads/…`.
+    pub name: String,
+    pub new: Oid,
+    /// What it must be now; `None`: it must not exist.
+    pub old: Option<Oid>,
+}
+
+impl Repo {
+    /// What a ref points at; `None` where there is no such ref.
+    pub fn ref_target(&self, name: &str) -> Result<Option<Oid>, RepoError> {
+        if !self.has_file_refs() {
+            return self.ref_by_program(name);
+        }
+        let found = self.gix.try_find_reference(name).map_err(|e| RepoError::broken(format!("read {name}"), e))?;
+        let Some(mut found) = found else { return Ok(None) };
+        let id = found.peel_to_id().map_err(|e| RepoError::broken(format!("read {name}"), e))?;
+        Ok(Some(id.detach()))
+    }
+
+    fn ref_by_program(&self, name: &str) -> Result<Option<Oid>, RepoError> {
+        let out = sys::process::Cmd::new("git")
+            .arg("--git-dir")
+            .arg(self.common_dir())
+            .args(["rev-parse", "--verify", "-q", "--end-of-options", name])
+            .output()
+            .map_err(|e| RepoError::broken(format!("read {name}"), e))?;
+        Ok(super::objects::parse_oid(&out.text()))
+    }
+
+    /// Moves refs together. After a crash each holds its old value or its new one, and the new one is synced.
+    ///
+    /// A ref that is not where it was expected gives [`RepoError::Moved`]: the caller reads it again and decides anew.
+    pub fn move_refs(&self, moves: &[RefMove], message: &str, by: &Author) -> Result<(), RepoError> {
+        if !self.has_file_refs() {
+            return self.move_by_program(moves, message);
+        }
+        let mut edits = Vec::with_capacity(moves.len());
+        for m in moves {
+            edits.push(edit(m, message)?);
+        }
+        let fail = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_WAIT);
+        let prepared = self
+            .gix
+            .refs
+            .transaction()
+            .prepare(edits, fail, fail)
+            .map_err(|e| self.why_not_moved(moves, &e.to_string()))?;
+        for m in moves {
+            sys::fs::sync_path(&self.lock_path(&m.name)).or_else(|e| {
+                // A ref that already has its value needs no lock file.
+                if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) }
+            })?;
+        }
+        let time = format!("{} +0000", by.seconds);
+        let who =
+            gix::actor::SignatureRef { name: by.name.as_str().into(), email: by.email.as_str().into(), time: &time };
+        prepared.commit(who).map_err(|e| self.why_not_moved(moves, &e.to_string()))?;
+        Ok(())
+    }
+
+    /// The race is judged by reading the refs again, never by the text of an error.
+    fn why_not_moved(&self, moves: &[RefMove], text: &str) -> RepoError {
+        for m in moves {
+            match self.ref_target(&m.name) {
+                Ok(now) if now != m.old => return RepoError::Moved { name: m.name.clone() },
+                _ => {}
+            }
+            let lock = self.lock_path(&m.name);
+            if sys::fs::exists(&lock) {
+                return RepoError::Locked { name: m.name.clone(), path: lock.display().to_string() };
+            }
+        }
+        RepoError::broken("move the state branch", text)
+    }
+
+    fn move_by_program(&self, moves: &[RefMove], message: &str) -> Result<(), RepoError> {
+        let mut script = String::from("start\n");
+        for m in moves {
+            let old = m.old.map_or_else(|| Oid::null(self.gix.object_hash()), |o| o);
+            script.push_str(&format!("update {} {} {old}\n", m.name, m.new));
+        }
+        script.push_str("prepare\ncommit\n");
+        let out = sys::process::Cmd::new("git")
+            .arg("--git-dir")
+            .arg(self.common_dir())
+            .args(["-c", "core.hooksPath=/dev/null", "update-ref", "-m", message, "--stdin"])
+            .stdin(script)
+            .output()
+            .map_err(|e| RepoError::broken("move the state branch", e))?;
+        if out.success() { Ok(()) } else { Err(self.why_not_moved(moves, &out.stderr_text())) }
+    }
+
+    /// Removes a ref whatever it points at; one that is not there is no error.
+    pub fn remove_ref(&self, name: &str) -> Result<(), RepoError> {
+        let name: FullName = name.try_into().map_err(|e| RepoError::broken("name a ref", e))?;
+        let change = Change::Delete { expected: PreviousValue::Any, log: RefLog::AndReference };
+        self.gix
+            .edit_reference(RefEdit { change, name, deref: false })
+            .map(|_| ())
+            .map_err(|e| RepoError::broken("remove a ref", e))
+    }
+
+    /// The file in which a loose ref is kept.
+    pub fn loose_ref_path(&self, name: &str) -> PathBuf {
+        self.common_dir().join(name)
+    }
+
+    /// The lock file beside it.
+    pub fn lock_path(&self, name: &str) -> PathBuf {
+        self.common_dir().join(format!("{name}.lock"))
+    }
+
+    /// Values a ref had, newest first, from its reflog.
+    pub fn reflog(&self, name: &str) -> Vec<Oid> {
+        let path = self.common_dir().join("logs").join(name);
+        let text = sys::fs::read_to_string(&path).unwrap_or_default();
+        let mut all: Vec<Oid> =
+            text.lines().filter_map(|l| l.split(' ').nth(1)).filter_map(super::objects::parse_oid).collect();
+        all.reverse();
+        all
+    }
+}
+
+fn edit(m: &RefMove, message: &str) -> Result<RefEdit, RepoError> {
+    let name: FullName = m.name.as_str().try_into().map_err(|e| RepoError::broken("name a ref", e))?;
+    let line = message.lines().next().unwrap_or_default();
+    let expected = m.old.map_or(PreviousValue::MustNotExist, |o| PreviousValue::MustExistAndMatch(Target::Object(o)));
+    Ok(RefEdit {
+        change: Change::Update {
+            log: LogChange { mode: RefLog::AndReference, force_create_reflog: false, message: line.into() },
+            expected,
+            new: Target::Object(m.new),
+        },
+        name,
+        deref: false,
+    })
+}

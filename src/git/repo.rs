@@ -1,0 +1,126 @@
+//! Finding and opening the repository, once, and what is fixed about it from then on.
+
+use std::path::{Path, PathBuf};
+
+use super::error::RepoError;
+use super::settings::Settings;
+use crate::sys;
+
+/// A repository as this process sees it.
+pub struct Repo {
+    pub(super) gix: gix::Repository,
+    settings: Settings,
+    common_dir: PathBuf,
+    git_dir: PathBuf,
+    main_worktree: Option<PathBuf>,
+    here: Option<PathBuf>,
+}
+
+impl Repo {
+    /// Finds the repository of `start` as git would: `GIT_DIR` if it is set, else upwards.
+    pub fn discover(start: &Path) -> Result<Self, RepoError> {
+        let (git_dir, here) = match sys::env::var_os("GIT_DIR") {
+            Some(dir) => {
+                let here = sys::env::var_os("GIT_WORK_TREE").map_or_else(|| start.to_owned(), |w| start.join(w));
+                (start.join(dir), Some(here))
+            }
+            None => upwards(start)?,
+        };
+        Self::open(&git_dir, here)
+    }
+
+    /// Opens the repository whose git directory (a linked worktree's too) is given.
+    pub fn open(git_dir: &Path, here: Option<PathBuf>) -> Result<Self, RepoError> {
+        let options = gix::open::Options::default()
+            .permissions(permissions())
+            .lossy_config(true)
+            .open_path_as_is(true)
+            .with(gix::sec::Trust::Full);
+        let mut gix = gix::ThreadSafeRepository::open_opts(git_dir, options)
+            .map_err(|e| unopened(git_dir, &e.to_string()))?
+            .to_thread_local();
+        gix.object_cache_size_if_unset(1 << 20);
+        let git_dir = sys::fs::canonicalize(gix.git_dir())?;
+        let common_dir = sys::fs::canonicalize(gix.common_dir())?;
+        let settings = Settings::of(&gix);
+        let main_worktree = main_worktree(&gix, &git_dir, &common_dir, &settings);
+        let here = here.and_then(|h| sys::fs::canonicalize(&h).ok());
+        Ok(Self { gix, settings, common_dir, git_dir, main_worktree, here })
+    }
+
+    /// Where objects and refs are: the same for all worktrees of a repository.
+    pub fn common_dir(&self) -> &Path {
+        &self.common_dir
+    }
+
+    /// The git directory of the worktree stood in.
+    pub fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
+    /// The top of the main worktree; `None` for a bare repository.
+    pub fn main_worktree(&self) -> Option<&Path> {
+        self.main_worktree.as_deref()
+    }
+
+    /// The top of the worktree stood in, main or linked.
+    pub fn here(&self) -> Option<&Path> {
+        self.here.as_deref()
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether refs are kept in files; other back ends are reached through the git program alone.
+    pub fn has_file_refs(&self) -> bool {
+        self.settings.get("extensions.refStorage").is_none_or(|s| s == "files")
+    }
+}
+
+fn upwards(start: &Path) -> Result<(PathBuf, Option<PathBuf>), RepoError> {
+    let (path, trust) = gix::discover::upwards(start).map_err(|_| RepoError::NotARepository)?;
+    let (git_dir, here) = path.into_repository_and_work_tree_directories();
+    if trust != gix::sec::Trust::Full {
+        // Somebody else's directory: git knows whether the person has vouched for it (safe.directory).
+        let asked = sys::process::Cmd::new("git").arg("-C").arg(start).args(["rev-parse", "--git-dir"]).output();
+        if let Ok(answer) = asked
+            && !answer.success()
+        {
+            return Err(RepoError::Untrusted(answer.stderr_text()));
+        }
+    }
+    Ok((git_dir, here))
+}
+
+fn unopened(git_dir: &Path, why: &str) -> RepoError {
+    if git_dir.join("HEAD").exists() || git_dir.join("commondir").exists() {
+        RepoError::broken(format!("open the repository at {}", git_dir.display()), why)
+    } else {
+        RepoError::NotARepository
+    }
+}
+
+/// Settings of the person and of the system count; variables that bind git to another repository do not.
+fn permissions() -> gix::open::Permissions {
+    let mut p = gix::open::Permissions::all();
+    p.config.git_binary = false;
+    p.env.git_prefix = gix::sec::Permission::Allow;
+    p.env.objects = gix::sec::Permission::Deny;
+    p.attributes = gix::open::permissions::Attributes::isolated();
+    p
+}
+
+fn main_worktree(gix: &gix::Repository, git_dir: &Path, common: &Path, settings: &Settings) -> Option<PathBuf> {
+    let bare = settings.get("core.bare").is_some_and(|b| b == "true");
+    if let Some(path) = settings.get("core.worktree") {
+        return sys::fs::canonicalize(&common.join(path)).ok();
+    }
+    if bare {
+        return None;
+    }
+    if common.file_name().is_some_and(|n| n == ".git") {
+        return common.parent().map(Path::to_owned);
+    }
+    if git_dir == common { gix.workdir().and_then(|w| sys::fs::canonicalize(w).ok()) } else { None }
+}
