@@ -51,31 +51,36 @@ impl Event {
         self.data.get(name).and_then(Value::as_str)
     }
 
+    /// The id or agent in the subject, without its family.
+    pub fn subject_id(&self) -> Option<String> {
+        self.subject().and_then(|s| s.split_once('/').map(|(_, id)| id.to_owned()))
+    }
+
     /// What the event is about; see [`subject_of`].
     pub fn subject(&self) -> Option<String> {
         subject_of(&self.kind, &self.actor, &self.data)
     }
 }
 
-/// The key under which events add up: a work order's, message's, process's or sprint's id, `assignment/{agent}`, or
+/// The key under which events add up: `order/{id}`, `mail/{id}`, `process/{id}`, `sprint/{id}`, `assignment/{agent}` or
 /// `agent/{agent}`. `None` for an event about nothing that is projected, or about an id of no valid form.
 pub fn subject_of(kind: &str, actor: &str, data: &Map<String, Value>) -> Option<String> {
-    let id = |keys: &[&str]| {
+    let id = |family: &str, keys: &[&str]| {
         let text = keys.iter().find_map(|k| data.get(*k)).and_then(Value::as_str)?;
-        text.parse::<RefId>().ok().map(|id| id.to_string())
+        text.parse::<RefId>().ok().map(|id| format!("{family}/{id}"))
     };
     let agent = |prefix: &str, fallback: Option<&str>| {
         let text = data.get("agent").and_then(Value::as_str).or(fallback)?;
         text.parse::<AgentId>().ok().map(|a| format!("{prefix}/{a}"))
     };
     match kind.split('.').next().unwrap_or_default() {
-        "work_order" => id(ORDER_KEYS),
-        "verify" | "qa" => id(&ORDER_KEYS[..1]),
-        "mail" => id(MESSAGE_KEYS),
+        "work_order" => id("order", ORDER_KEYS),
+        "verify" | "qa" => id("order", &ORDER_KEYS[..1]),
+        "mail" => id("mail", MESSAGE_KEYS),
         "assignment" if kind != "assignment.checked" => agent("assignment", None),
         "agent" | "assignment" => agent("agent", Some(actor)),
-        "process" => id(&["process_id"]),
-        "sprint" => id(&["sprint_id"]),
+        "process" => id("process", &["process_id"]),
+        "sprint" => id("sprint", &["sprint_id"]),
         _ => None,
     }
 }

@@ -112,7 +112,7 @@ impl Message {
 impl Fold for Message {
     fn apply(&mut self, e: &Event, _knows: &dyn Fn(&str) -> bool) {
         if self.id.is_empty() {
-            self.id = e.subject().unwrap_or_default();
+            self.id = e.subject_id().unwrap_or_default();
         }
         match e.kind.as_str() {
             "mail.sent" => self.apply_sent(e),

@@ -258,30 +258,31 @@ impl Order {
         m
     }
 
+    /// A value of the wrong type changes nothing.
     fn write(&mut self, field: &str, value: Value, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        if !fits(field, &value) {
+            return;
+        }
         self.fields.entry(field.to_owned()).or_default().write(value, e, knows);
     }
 
     fn apply_created(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
-        let stated = e.text("created_at").and_then(|t| t.parse().ok()).unwrap_or(e.at);
-        let earlier = self.created_at.is_none_or(|at| stated < at);
-        if earlier {
-            self.created_at = Some(stated);
+        let again = std::mem::replace(&mut self.created, true);
+        if !again {
+            self.created_at = Some(e.text("created_at").and_then(|t| t.parse().ok()).unwrap_or(e.at));
             self.created_by = Some(e.text("created_by").unwrap_or(&e.actor).to_owned());
         }
-        self.created = true;
         for field in PLAIN_FIELDS {
             let value = match *field {
                 "issue_type" => e.data.get("issue_type").or_else(|| e.data.get("type")),
                 name => e.data.get(name),
             };
-            let value = value.cloned().unwrap_or_else(|| match *field {
-                "status" => "open".into(),
-                "priority" => DEFAULT_PRIORITY.into(),
-                "issue_type" => "task".into(),
-                _ => "".into(),
-            });
-            self.write(field, value, e, knows);
+            // A second creation of one id (two machines, one foreign id) sets what it carries, and nothing else.
+            match value.filter(|v| fits(field, v)) {
+                Some(v) => self.write(field, v.clone(), e, knows),
+                None if again => {}
+                None => self.write(field, default_of(field), e, knows),
+            }
         }
         if let Some(agent) = e.text("assignee").filter(|a| !a.is_empty()) {
             self.claim(agent, e, knows);
@@ -360,13 +361,36 @@ impl Order {
                         self.metadata.entry(k).or_default().write(v, e, knows);
                     }
                 }
-                "labels" | "dependencies" | "id" | "created_at" | "updated_at" => {}
+                "labels" => self.set_labels(value, e, knows),
+                "dependencies" => self.set_dependencies(value, e, knows),
+                "id" | "created_at" | "updated_at" => {}
                 "created_by" => self.created_by = value.as_str().map(str::to_owned).or(self.created_by.take()),
                 other => match other.strip_prefix("metadata.") {
                     Some(k) => self.metadata.entry(k.to_owned()).or_default().write(value.clone(), e, knows),
                     None => self.extra.entry(other.to_owned()).or_default().write(value.clone(), e, knows),
                 },
             }
+        }
+    }
+
+    /// A whole list given at once (foreign writers do that): what the writer knew and left out is removed.
+    fn set_labels(&mut self, list: &Value, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        for tags in self.labels.values_mut() {
+            tags.retain(|t| !knows(t));
+        }
+        self.labels.retain(|_, tags| !tags.is_empty());
+        for label in list.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            self.labels.entry(label.to_owned()).or_default().push(e.id.clone());
+        }
+    }
+
+    fn set_dependencies(&mut self, list: &Value, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        for d in &mut self.dependencies {
+            d.tags.retain(|t| !knows(t));
+        }
+        self.dependencies.retain(|d| !d.tags.is_empty());
+        for d in list.as_array().into_iter().flatten() {
+            self.depend(d, e);
         }
     }
 
@@ -389,12 +413,28 @@ impl Order {
     }
 }
 
+/// Whether a value has the type that its field is made of.
+fn fits(field: &str, value: &Value) -> bool {
+    if field == "priority" { value.is_i64() || value.is_u64() } else { value.is_string() }
+}
+
+fn default_of(field: &str) -> Value {
+    match field {
+        "status" => "open".into(),
+        "priority" => DEFAULT_PRIORITY.into(),
+        "issue_type" => "task".into(),
+        _ => "".into(),
+    }
+}
+
 impl Fold for Order {
     fn apply(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
         if self.id.is_empty() {
-            self.id = e.subject().unwrap_or_default();
+            self.id = e.subject_id().unwrap_or_default();
         }
-        self.updated_at = self.updated_at.max(e.at);
+        if e.kind.starts_with("work_order.") {
+            self.updated_at = self.updated_at.max(e.at);
+        }
         let text = |name: &str| e.text(name).unwrap_or_default().to_owned();
         match e.kind.as_str() {
             "work_order.created" => self.apply_created(e, knows),
@@ -427,6 +467,10 @@ impl Fold for Order {
                 self.comments.sort_by(|a, b| a.key.cmp(&b.key));
             }
             "work_order.closed" => {
+                if !self.is_closed() {
+                    // A foreign writer may leave the change of status unsaid.
+                    self.write("status", "closed".into(), e, knows);
+                }
                 self.closings.push(Closing { key: e.key(), by: e.actor.clone(), reason: text("reason") });
                 self.closings.sort_by(|a, b| a.key.cmp(&b.key));
             }

@@ -1,1 +1,41 @@
-//! Under construction.
+//! `.work/` and the state branch: the one place where events are kept.
+//!
+//! Two forms of one state. On disk, `.work/` is live and shared with other implementations that know no lock of ours; in
+//! git, the state branch is the versioned record that travels. [`Store::write`] is the one way in.
+//!
+//! Two locks, both `flock`, always taken in this order: *publishing* (moving the branch), then *state* (the cache, the
+//! projections, what foreign writers left). Decisions are made under the state lock alone, which is held for a fraction of
+//! a millisecond; whoever gets the publishing lock publishes for everybody who waits.
+//!
+//! **Invariant:** the cache is derived. It is keyed by what it was built from (log inode, offset, the bytes before it,
+//! branch tip) and rebuilt when the key does not fit; nothing is ever read from it that the log or the branch lacks.
+
+mod adopt;
+mod append;
+mod branch;
+mod cache;
+mod error;
+mod fold;
+mod heal;
+mod ingest;
+mod init;
+mod message;
+mod open;
+mod places;
+mod project;
+mod publish;
+mod quarantine;
+mod replica;
+mod schema;
+mod texts;
+mod view;
+mod write;
+
+pub use branch::{Segment, segments_of};
+pub use error::StoreError;
+pub use init::{InitReport, init};
+pub use open::Store;
+pub use places::Places;
+pub use quarantine::Quarantined;
+pub use view::{Filter, OrderRow, Sort};
+pub use write::{Done, Tx};

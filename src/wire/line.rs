@@ -8,10 +8,10 @@ use crate::domain::event::{Draft, Event};
 /// The longest line that we write, in bytes with its newline. A longer one would not be one `write`.
 pub const LONGEST_WRITTEN: usize = 64 * 1024;
 
-/// An event from a line without its newline. The error names what is missing.
+/// An event from a line without its newline. It keeps the line's bytes as they are, a carriage return at the end
+/// included. The error names what is missing.
 pub fn event(bytes: &[u8]) -> Result<Event, String> {
-    let raw = trim(bytes);
-    let mut m = json::object(raw)?;
+    let mut m = json::object(trim(bytes))?;
     let id = text(&m, "event_id")?;
     if id.is_empty() || id.len() > 256 || id.chars().any(char::is_control) {
         return Err("'event_id' is no id".to_owned());
@@ -34,7 +34,7 @@ pub fn event(bytes: &[u8]) -> Result<Event, String> {
         actor,
         prev,
         data,
-        raw: raw.to_vec(),
+        raw: bytes.to_vec(),
     })
 }
 
@@ -42,7 +42,6 @@ fn text(m: &Map<String, Value>, name: &str) -> Result<String, String> {
     m.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| format!("'{name}' is missing or no text"))
 }
 
-/// The line without white space around it and without a carriage return.
 fn trim(bytes: &[u8]) -> &[u8] {
     bytes.trim_ascii()
 }
@@ -109,7 +108,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let e = event(&good()).unwrap();
-        assert_eq!((e.id.as_str(), e.subject().as_deref()), ("evt-1", Some("wo-1")));
+        assert_eq!((e.id.as_str(), e.subject().as_deref()), ("evt-1", Some("order/wo-1")));
         assert_eq!(e.prev, Some(vec!["evt-0".to_owned()]));
         assert_eq!(e.raw, good());
     }

@@ -1,0 +1,399 @@
+//! Taking in what foreign writers left in projections and assignment files, as events.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use rusqlite::{OptionalExtension, params};
+use serde_json::{Map, Value, json};
+
+use super::cache::sum;
+use super::error::{Result, StoreError};
+use super::fold::events_of;
+use super::write::Tx;
+use crate::domain::assignment::Target;
+use crate::domain::causal::{Folded, fold};
+use crate::domain::event::Draft;
+use crate::domain::order::Order;
+use crate::domain::{AgentId, RefId, Timestamp, record};
+use crate::sys::fs::{self, Stamp};
+use crate::wire::{json as wire_json, line};
+
+/// The largest assignment file that is looked at, in bytes.
+const LARGEST_ASSIGNMENT: u64 = 4096;
+
+/// The two projections that are JSONL files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    Orders,
+    Messages,
+}
+
+impl Table {
+    pub const BOTH: [Self; 2] = [Self::Orders, Self::Messages];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::Messages => "messages",
+        }
+    }
+
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Orders => "work_orders.jsonl",
+            Self::Messages => "messages.jsonl",
+        }
+    }
+
+    /// The meta key of the file's stamp as we last knew it.
+    pub fn stamp_key(self) -> &'static str {
+        match self {
+            Self::Orders => "orders_stamp",
+            Self::Messages => "messages_stamp",
+        }
+    }
+
+    /// The meta key that says the file is to be written whole.
+    pub fn rewrite_key(self) -> &'static str {
+        match self {
+            Self::Orders => "orders_rewrite",
+            Self::Messages => "messages_rewrite",
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// Takes in everything foreign. What it finds becomes events of this change.
+    pub(super) fn adopt(&mut self) -> Result<()> {
+        for table in Table::BOTH {
+            self.adopt_retired(table)?;
+            self.adopt_table(table)?;
+        }
+        self.adopt_assignments()
+    }
+
+    pub(super) fn path_of(&self, table: Table) -> PathBuf {
+        self.places.work.join(table.file_name())
+    }
+
+    fn adopt_table(&mut self, table: Table) -> Result<()> {
+        let path = self.path_of(table);
+        let stamp = Stamp::of(&path);
+        let known = self.cache.meta(table.stamp_key())?;
+        let shown = stamp.map(|s| serde_json::to_string(&s).unwrap_or_default());
+        if shown == known && shown.is_some() {
+            return Ok(());
+        }
+        if stamp.is_none() {
+            self.cache.set_meta(table.rewrite_key(), "1")?;
+            return Ok(());
+        }
+        self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
+        let bytes = fs::read(&path).map_err(StoreError::io(format!("read .work/{}", table.file_name())))?;
+        let mut seen = BTreeSet::new();
+        let mut tidy = true;
+        for (number, (_, raw)) in line::complete(&bytes).enumerate() {
+            tidy &= self.adopt_line(table, number as u64 + 1, raw, &mut seen)?;
+        }
+        tidy &= bytes.is_empty() || bytes.ends_with(b"\n");
+        let count: i64 = self.cache.db.query_row(
+            &format!("SELECT count(*) FROM {} WHERE proj IS NOT NULL", table.name()),
+            [],
+            |r| r.get(0),
+        )?;
+        if !tidy || i64::try_from(seen.len()).unwrap_or_default() != count {
+            self.cache.set_meta(table.rewrite_key(), "1")?;
+        }
+        self.cache.set_meta(table.stamp_key(), &shown.unwrap_or_default())
+    }
+
+    /// Takes in one line of a projection. False where the line is not as we would write it.
+    fn adopt_line(&mut self, table: Table, number: u64, raw: &[u8], seen: &mut BTreeSet<String>) -> Result<bool> {
+        let text = raw.trim_ascii();
+        if text.is_empty() {
+            return Ok(false);
+        }
+        if let Some(id) = quick_id(text)
+            && self.projected(table, id)? == Some(sum(text))
+        {
+            seen.insert(id.to_owned());
+            return Ok(true);
+        }
+        let faulty = |tx: &mut Self, reason: &str| {
+            tx.set_aside(table.file_name(), number, text, reason)?;
+            Ok(false)
+        };
+        let map = match wire_json::object(text) {
+            Ok(m) => m,
+            Err(reason) => return faulty(self, &reason),
+        };
+        let Some(id) = map.get("id").and_then(Value::as_str).and_then(|t| t.parse::<RefId>().ok()) else {
+            return faulty(self, "'id' is missing or no valid id");
+        };
+        let first = seen.insert(id.to_string());
+        match table {
+            Table::Orders if !map.get("title").is_some_and(Value::is_string) => {
+                return faulty(self, "'title' is missing or no text");
+            }
+            Table::Orders => self.adopt_order(&id, &map, first)?,
+            Table::Messages if !map.get("to").is_some_and(Value::is_string) => {
+                return faulty(self, "'to' is missing or no text");
+            }
+            Table::Messages => self.adopt_message(&id, &map)?,
+        }
+        if first {
+            let sql = format!("UPDATE {} SET proj=? WHERE id=?", table.name());
+            // The line's own row may only now come into being.
+            self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
+            self.cache.db.prepare_cached(&sql)?.execute(params![sum(text), id.as_str()])?;
+        }
+        Ok(false)
+    }
+
+    /// The checksum of the line that we last wrote for a record.
+    fn projected(&self, table: Table, id: &str) -> Result<Option<i64>> {
+        let sql = format!("SELECT proj FROM {} WHERE id=?", table.name());
+        let mut q = self.cache.db.prepare_cached(&sql)?;
+        Ok(q.query_row([id], |r| r.get::<_, Option<i64>>(0)).optional()?.flatten())
+    }
+
+    fn adopt_order(&mut self, id: &RefId, line: &Map<String, Value>, first: bool) -> Result<()> {
+        let Some(order) = self.order(id)? else {
+            let draft = record::adopted_order(line);
+            self.emit_adopted(&draft)?;
+            return Ok(());
+        };
+        let stated: Option<Timestamp> = line.get("updated_at").and_then(Value::as_str).and_then(|t| t.parse().ok());
+        if !first && stated.is_none_or(|t| t <= order.updated_at()) {
+            return Ok(());
+        }
+        let current = order.record();
+        let base = if self.projected(Table::Orders, id.as_str())? == Some(sum(wire_json::line(&current).as_bytes())) {
+            current
+        } else {
+            self.record_at(id, stated.unwrap_or(order.updated_at()))?.unwrap_or(current)
+        };
+        for draft in record::changed_order(&base, line) {
+            self.emit_adopted(&draft)?;
+        }
+        Ok(())
+    }
+
+    /// The record as it was when the line was written: a line that we wrote and then changed is no foreign change.
+    fn record_at(&mut self, id: &RefId, at: Timestamp) -> Result<Option<Map<String, Value>>> {
+        let mut events = events_of(self.cache, &self.log, &format!("order/{id}"))?;
+        events.retain(|e| e.at.millis() <= at.millis());
+        let f: Folded<Order> = fold(events);
+        Ok(f.state.created.then(|| f.state.record()))
+    }
+
+    fn adopt_message(&mut self, id: &RefId, line: &Map<String, Value>) -> Result<()> {
+        let text = |name: &str| line.get(name).and_then(Value::as_str);
+        let draft = match self.message(id)? {
+            None => record::adopted_message(line),
+            Some(m) => match text("read_at") {
+                Some(at) if m.read_at.is_none() => record::message_read(id.as_str(), &m.to, at),
+                _ => return Ok(()),
+            },
+        };
+        self.emit_adopted(&draft)?;
+        Ok(())
+    }
+
+    /// A projection that we replaced lives on for a while under another name, in case somebody who had it open appends.
+    fn adopt_retired(&mut self, table: Table) -> Result<()> {
+        let folder = self.places.retired();
+        for name in fs::list(&folder).map_err(StoreError::io("look at replaced files"))? {
+            let mut parts = name.split('-');
+            let (Some(kind), Some(_), Some(size), Some(since)) =
+                (parts.next(), parts.next(), parts.next(), parts.next())
+            else {
+                continue;
+            };
+            let (Ok(size), Ok(since)) = (size.parse::<u64>(), since.parse::<i64>()) else { continue };
+            if kind != table.name() {
+                continue;
+            }
+            let path = folder.join(&name);
+            let grown = Stamp::of(&path).is_some_and(|s| s.size > size);
+            if grown {
+                let file = fs::open_read(&path).map_err(StoreError::io("read a replaced file"))?;
+                let bytes = fs::read_from(&file, size).map_err(StoreError::io("read a replaced file"))?;
+                let mut seen = BTreeSet::new();
+                for (_, raw) in line::complete(&bytes) {
+                    self.adopt_line(table, 0, raw, &mut seen)?;
+                }
+                self.forget_projected(table, &seen)?;
+                self.cache.set_meta(table.rewrite_key(), "1")?;
+                let end = size + bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p as u64 + 1);
+                let inode = name.split('-').nth(1).unwrap_or_default();
+                let new = folder.join(format!("{kind}-{inode}-{end}-{since}"));
+                fs::rename(&path, &new).map_err(StoreError::io("note how far a replaced file was read"))?;
+            } else if self.now_ms - since > super::project::RETIRED_FOR_MS {
+                fs::remove_file(&path).map_err(StoreError::io("let a replaced file go"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lines of a replaced file stand in no present one.
+    fn forget_projected(&self, table: Table, ids: &BTreeSet<String>) -> Result<()> {
+        let sql = format!("UPDATE {} SET proj=NULL WHERE id=?", table.name());
+        for id in ids {
+            self.cache.db.prepare_cached(&sql)?.execute([id])?;
+        }
+        Ok(())
+    }
+
+    fn adopt_assignments(&mut self) -> Result<()> {
+        let names: Vec<String> = fs::list(&self.places.work)
+            .map_err(StoreError::io("look into .work"))?
+            .into_iter()
+            .filter(|n| n.starts_with(".assignment-"))
+            .collect();
+        let known = self.known_files()?;
+        for name in &names {
+            let row = known.iter().find(|(n, ..)| n == name);
+            self.adopt_assignment_file(name, row)?;
+        }
+        let taken_away = self.restored.log_was_gone || self.rebuilt;
+        for (name, agent, content, _) in known.iter().filter(|(n, ..)| !names.contains(n)) {
+            if taken_away {
+                self.cache
+                    .db
+                    .prepare_cached("INSERT OR IGNORE INTO pending(subject) VALUES(?)")?
+                    .execute([format!("assignment/{agent}")])?;
+            } else if !content.is_empty() {
+                self.adopt_target(&agent.parse().unwrap_or_else(|_| AgentId::foreign()), None)?;
+            }
+            self.cache.db.prepare_cached("DELETE FROM files WHERE name=?")?.execute([name])?;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::type_complexity, reason = "the columns of one table, used by the function above alone")]
+    fn known_files(&self) -> Result<Vec<(String, String, String, Option<String>)>> {
+        let mut q = self.cache.db.prepare_cached("SELECT name, agent, content, stamp FROM files")?;
+        let rows = q.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    fn adopt_assignment_file(
+        &mut self,
+        name: &str,
+        row: Option<&(String, String, String, Option<String>)>,
+    ) -> Result<()> {
+        let path = self.places.work.join(name);
+        let Some(stamp) = Stamp::of(&path).filter(|s| s.size <= LARGEST_ASSIGNMENT) else { return Ok(()) };
+        let shown = serde_json::to_string(&stamp).unwrap_or_default();
+        if row.is_some_and(|(_, _, _, s)| s.as_deref() == Some(&shown)) {
+            return Ok(());
+        }
+        let bytes = fs::read(&path).map_err(StoreError::io(format!("read .work/{name}")))?;
+        let content = String::from_utf8_lossy(&bytes).trim().to_owned();
+        let agent = match row {
+            Some((_, agent, ..)) => agent.parse().ok(),
+            None => self.agent_of_file(name)?,
+        };
+        let Some(agent) = agent else {
+            return self.set_aside(name, 1, &bytes, "no agent has an assignment file of this name");
+        };
+        if row.is_none_or(|(_, _, old, _)| *old != content) {
+            let target = if content.is_empty() { None } else { content.parse::<Target>().ok() };
+            if target.is_none() && !content.is_empty() {
+                self.set_aside(name, 1, &bytes, "no assignment: write work_order:ID, mail:ID or process:ID")?;
+            } else if row.is_some() || !self.is_stale(&agent, &stamp)? {
+                self.adopt_target(&agent, target)?;
+            } else {
+                self.cache
+                    .db
+                    .prepare_cached("INSERT OR IGNORE INTO pending(subject) VALUES(?)")?
+                    .execute([format!("assignment/{agent}")])?;
+            }
+        }
+        self.cache
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO files(name, agent, content, stamp) VALUES(?,?,?,?)")?
+            .execute(params![name, agent.as_str(), content, shown])?;
+        Ok(())
+    }
+
+    /// Whether the file is older than what the events say: a projection that was not brought up to date.
+    fn is_stale(&mut self, agent: &AgentId, stamp: &Stamp) -> Result<bool> {
+        let subject = format!("assignment/{agent}");
+        let mut q = self.cache.db.prepare_cached("SELECT fold FROM others WHERE subject=?")?;
+        let text: Option<String> = q.query_row([&subject], |r| r.get(0)).optional()?;
+        let Some(text) = text else { return Ok(false) };
+        let f: Folded<crate::domain::assignment::Assignment> = super::fold::parse(&text)?;
+        Ok(stamp.mtime_ns / 1_000_000 <= f.last.at.millis())
+    }
+
+    fn adopt_target(&mut self, agent: &AgentId, target: Option<Target>) -> Result<()> {
+        let current = self.assignment(agent)?.target();
+        if current == target {
+            return Ok(());
+        }
+        let draft = match (&target, &current) {
+            (Some(t), _) => Draft::new(
+                "assignment.set",
+                &AgentId::foreign(),
+                json!({"agent": agent, "ref_type": t.ref_type, "ref_id": t.ref_id, "adopted": true}),
+            ),
+            (None, old) => Draft::new(
+                "assignment.cleared",
+                &AgentId::foreign(),
+                json!({"agent": agent, "previous_ref": old.as_ref().map(Target::to_string), "adopted": true}),
+            ),
+        };
+        self.emit_adopted(&draft)?;
+        Ok(())
+    }
+
+    /// Which agent an assignment file of this name belongs to: one we know, or what the name can only mean.
+    fn agent_of_file(&mut self, name: &str) -> Result<Option<AgentId>> {
+        for agent in self.view()?.agents()? {
+            if agent.assignment_file() == name {
+                return Ok(Some(agent));
+            }
+        }
+        let plain = name.strip_prefix(".assignment-").unwrap_or_default();
+        Ok(guess_agent(plain))
+    }
+}
+
+/// The id in a line that begins as ours do, without reading the rest.
+fn quick_id(text: &[u8]) -> Option<&str> {
+    let rest = text.strip_prefix(b"{\"id\":\"")?;
+    let end = rest.iter().take(160).position(|b| *b == b'"')?;
+    std::str::from_utf8(&rest[..end]).ok()
+}
+
+/// An agent from a file name in which `-` stands for `/`: the known roles first, then a name of one part.
+fn guess_agent(plain: &str) -> Option<AgentId> {
+    for (mark, path) in [("-workers-", "/workers/"), ("-qa-", "/qa/"), ("-teams-", "/teams/")] {
+        if let Some((factory, rest)) = plain.rsplit_once(mark) {
+            return format!("{factory}{path}{rest}").parse().ok();
+        }
+    }
+    for role in ["supervisor", "qa"] {
+        if let Some(factory) = plain.strip_suffix(role).and_then(|f| f.strip_suffix('-')) {
+            return format!("{factory}/{role}").parse().ok();
+        }
+    }
+    plain.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_leads_back_to_its_agent() {
+        for agent in ["ceo", "my-app/workers/slot2", "my-app/supervisor", "my-app/qa", "my-app/qa/judge", "a/teams/x-y"]
+        {
+            let id: AgentId = agent.parse().unwrap();
+            let plain = id.assignment_file();
+            assert_eq!(guess_agent(plain.strip_prefix(".assignment-").unwrap()), Some(id));
+        }
+    }
+}

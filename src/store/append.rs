@@ -1,0 +1,57 @@
+//! Appending to files that others append to at the same time, knowing no lock.
+
+use std::fs::File;
+use std::io::Seek;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::error::{Result, StoreError};
+use crate::sys::fs;
+
+/// Appends whole lines in one `write`, and again with a leading newline where that write was glued to somebody's torn
+/// line. Gives the offset at which the lines stand.
+///
+/// After a crash either all lines are there, or a first part of them; nothing that others wrote is touched.
+pub fn lines(path: &Path, bytes: &[u8]) -> Result<u64> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut file = fs::open_append_shared(path).map_err(StoreError::io(format!("open .work/{name}")))?;
+    let unknown = |source| StoreError::Unknown { what: format!("cannot append to .work/{name}"), source };
+    fs::append(&mut file, bytes).map_err(unknown)?;
+    let unknown = |source| StoreError::Unknown { what: format!("cannot append to .work/{name}"), source };
+    let end = file.stream_position().map_err(unknown)?;
+    let start = end.saturating_sub(bytes.len() as u64);
+    if is_line_start(&file, start) {
+        return Ok(start);
+    }
+    let mut again = Vec::with_capacity(bytes.len() + 1);
+    again.push(b'\n');
+    again.extend_from_slice(bytes);
+    let unknown = |source| StoreError::Unknown { what: format!("cannot append to .work/{name}"), source };
+    fs::append(&mut file, &again).map_err(unknown)?;
+    let unknown = |source| StoreError::Unknown { what: format!("cannot append to .work/{name}"), source };
+    let end = file.stream_position().map_err(unknown)?;
+    Ok(end.saturating_sub(bytes.len() as u64))
+}
+
+/// Whether a line can begin at this offset: at the beginning, or behind a newline.
+fn is_line_start(file: &File, offset: u64) -> bool {
+    let mut byte = [0_u8];
+    offset == 0 || (file.read_exact_at(&mut byte, offset - 1).is_ok() && byte[0] == b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_never_glued_to_a_torn_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        assert_eq!(lines(&path, b"one\n").unwrap(), 0);
+        fs::append(&mut fs::open_append_shared(&path).unwrap(), b"torn").unwrap();
+        let at = lines(&path, b"two\n").unwrap();
+        let all = fs::read(&path).unwrap();
+        assert_eq!(&all[usize::try_from(at).unwrap()..], b"two\n");
+        assert_eq!(all, b"one\ntorntwo\n\ntwo\n");
+    }
+}

@@ -1,0 +1,153 @@
+//! The cache: an SQLite file that answers questions without reading the log, and that may vanish at any time.
+//!
+//! Written only under the state lock, without syncing: after a power cut (another boot id) it is made anew.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::Result;
+use super::schema;
+use crate::sys::fs;
+
+/// How long a reader waits for a writer's commit.
+const BUSY: Duration = Duration::from_secs(10);
+
+pub struct Cache {
+    pub db: Connection,
+}
+
+/// What the cache was built from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Built {
+    pub inode: u64,
+    pub offset: u64,
+    /// A checksum of the bytes right before `offset`.
+    pub tail: i64,
+    pub tip: String,
+    pub boot: String,
+}
+
+impl Cache {
+    /// Opens the file; one of another version, or broken, is replaced by an empty one. Call under the state lock when
+    /// `may_create` is set; without it, anything but a good cache is `None`.
+    pub fn open(path: &Path, may_create: bool) -> Result<Option<Self>> {
+        if !may_create && !fs::exists(path) {
+            return Ok(None);
+        }
+        if let Ok(Some(cache)) = Self::attempt(path, may_create) {
+            return Ok(Some(cache));
+        }
+        if !may_create {
+            return Ok(None);
+        }
+        for suffix in ["", "-journal", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            fs::remove_file(Path::new(&name)).map_err(super::StoreError::io("replace the cache"))?;
+        }
+        Self::attempt(path, true)
+    }
+
+    /// A cache that lives in memory only, where the disk cannot be written.
+    pub fn in_memory() -> Result<Self> {
+        let db = Connection::open_in_memory()?;
+        db.execute_batch(schema::CREATE)?;
+        Ok(Self { db })
+    }
+
+    fn attempt(path: &Path, may_create: bool) -> Result<Option<Self>> {
+        use rusqlite::OpenFlags;
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        if may_create {
+            flags |= OpenFlags::SQLITE_OPEN_CREATE;
+        }
+        let db = Connection::open_with_flags(path, flags)?;
+        db.busy_timeout(BUSY)?;
+        db.set_prepared_statement_cache_capacity(64);
+        db.execute_batch("PRAGMA synchronous=OFF; PRAGMA journal_mode=TRUNCATE; PRAGMA temp_store=MEMORY;")?;
+        let version: i64 = db.query_row("PRAGMA user_version", [], |r| r.get(0))?;
+        if version == 0 && may_create {
+            let empty: i64 = db.query_row("SELECT count(*) FROM sqlite_master", [], |r| r.get(0))?;
+            if empty != 0 {
+                return Ok(None);
+            }
+            fs::set_mode(path, 0o600).map_err(super::StoreError::io("make the cache private"))?;
+            db.execute_batch(&format!(
+                "BEGIN IMMEDIATE; {} PRAGMA user_version={}; COMMIT;",
+                schema::CREATE,
+                schema::VERSION
+            ))?;
+        } else if version != schema::VERSION {
+            return Ok(None);
+        }
+        Ok(Some(Self { db }))
+    }
+
+    /// A value of the `meta` table.
+    pub fn meta(&self, key: &str) -> Result<Option<String>> {
+        let mut q = self.db.prepare_cached("SELECT v FROM meta WHERE k=?")?;
+        Ok(q.query_row([key], |r| r.get(0)).optional()?)
+    }
+
+    pub fn set_meta(&self, key: &str, value: &str) -> Result<()> {
+        self.db.prepare_cached("INSERT OR REPLACE INTO meta(k,v) VALUES(?,?)")?.execute(params![key, value])?;
+        Ok(())
+    }
+
+    pub fn built(&self) -> Result<Built> {
+        let mut b = Built::default();
+        let mut q =
+            self.db.prepare_cached("SELECT k, v FROM meta WHERE k IN ('inode','offset','tail','tip','boot')")?;
+        let mut rows = q.query([])?;
+        while let Some(row) = rows.next()? {
+            let (key, value): (String, String) = (row.get(0)?, row.get(1)?);
+            match key.as_str() {
+                "inode" => b.inode = value.parse().unwrap_or_default(),
+                "offset" => b.offset = value.parse().unwrap_or_default(),
+                "tail" => b.tail = value.parse().unwrap_or_default(),
+                "tip" => b.tip = value,
+                _ => b.boot = value,
+            }
+        }
+        Ok(b)
+    }
+
+    pub fn set_built(&self, b: &Built) -> Result<()> {
+        self.set_meta("inode", &b.inode.to_string())?;
+        self.set_meta("offset", &b.offset.to_string())?;
+        self.set_meta("tail", &b.tail.to_string())?;
+        self.set_meta("tip", &b.tip)?;
+        self.set_meta("boot", &b.boot)
+    }
+
+    pub fn begin(&self) -> Result<()> {
+        Ok(self.db.execute_batch("BEGIN IMMEDIATE")?)
+    }
+
+    pub fn commit(&self) -> Result<()> {
+        Ok(self.db.execute_batch("COMMIT")?)
+    }
+
+    /// Undoes what was not committed; harmless where nothing was begun.
+    pub fn rollback(&self) {
+        if !self.db.is_autocommit() {
+            let _ = self.db.execute_batch("ROLLBACK");
+        }
+    }
+
+    pub fn clear(&self) -> Result<()> {
+        Ok(self.db.execute_batch(schema::CLEAR)?)
+    }
+}
+
+/// A checksum that tells one line from another (64-bit FNV-1a). Not for use against somebody who wants a collision: two
+/// lines of one id with one checksum would count as one.
+pub fn sum(bytes: &[u8]) -> i64 {
+    let mut h: u64 = 0xcbf2_9ce4_8422_2325;
+    for b in bytes {
+        h = (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    h.cast_signed()
+}

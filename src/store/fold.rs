@@ -1,0 +1,294 @@
+//! Subjects between the cache and the rules: what is loaded, changed, and written back.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::cache::Cache;
+use super::error::{Result, StoreError};
+use crate::domain::agent::Agent;
+use crate::domain::assignment::Assignment;
+use crate::domain::causal::{Fold, Folded, fold};
+use crate::domain::event::Event;
+use crate::domain::message::Message;
+use crate::domain::order::Order;
+use crate::sys::fs;
+use crate::wire::line;
+
+/// The state of one subject.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    Order(Box<Folded<Order>>),
+    Mail(Box<Folded<Message>>),
+    Assignment(Box<Folded<Assignment>>),
+    Agent(Box<Folded<Agent>>),
+}
+
+macro_rules! each {
+    ($subject:expr, $f:ident => $body:expr) => {
+        match $subject {
+            Subject::Order($f) => $body,
+            Subject::Mail($f) => $body,
+            Subject::Assignment($f) => $body,
+            Subject::Agent($f) => $body,
+        }
+    };
+}
+
+impl Subject {
+    /// The empty state of a subject; `None` for a family that has no projection.
+    fn empty(subject: &str) -> Option<Self> {
+        match subject.split_once('/')?.0 {
+            "order" => Some(Self::Order(Box::default())),
+            "mail" => Some(Self::Mail(Box::default())),
+            "assignment" => Some(Self::Assignment(Box::default())),
+            "agent" => Some(Self::Agent(Box::default())),
+            _ => None,
+        }
+    }
+
+    fn is_extended_by(&self, e: &Event) -> bool {
+        each!(self, f => f.is_extended_by(e))
+    }
+
+    fn extend(&mut self, e: &Event) {
+        each!(self, f => f.extend(e));
+    }
+
+    fn heads(&self) -> &[String] {
+        each!(self, f => &f.heads)
+    }
+
+    fn refolded(&self, events: Vec<Event>) -> Self {
+        match self {
+            Self::Order(_) => Self::Order(Box::new(fold(events))),
+            Self::Mail(_) => Self::Mail(Box::new(fold(events))),
+            Self::Assignment(_) => Self::Assignment(Box::new(fold(events))),
+            Self::Agent(_) => Self::Agent(Box::new(fold(events))),
+        }
+    }
+}
+
+/// A subject in the overlay.
+struct Slot {
+    state: Subject,
+    /// An event came that does not simply extend the state: all events are to be folded again.
+    refold: bool,
+    changed: bool,
+}
+
+/// Subjects touched since the cache was last written.
+#[derive(Default)]
+pub struct Overlay {
+    slots: BTreeMap<String, Slot>,
+}
+
+impl Overlay {
+    /// Applies an event to its subject. The event's row is in the cache already, or the event is in `unsaved`.
+    pub fn apply(&mut self, cache: &Cache, e: &Event) -> Result<()> {
+        let Some(subject) = e.subject() else { return Ok(()) };
+        let Some(slot) = self.slot(cache, &subject)? else { return Ok(()) };
+        slot.changed = true;
+        if !slot.refold && slot.state.is_extended_by(e) {
+            slot.state.extend(e);
+        } else {
+            slot.refold = true;
+        }
+        Ok(())
+    }
+
+    fn slot(&mut self, cache: &Cache, subject: &str) -> Result<Option<&mut Slot>> {
+        if !self.slots.contains_key(subject) {
+            let Some(state) = load(cache, subject)? else { return Ok(None) };
+            self.slots.insert(subject.to_owned(), Slot { state, refold: false, changed: false });
+        }
+        Ok(self.slots.get_mut(subject))
+    }
+
+    /// The present state of a subject, refolded where needed.
+    pub fn get(&mut self, cache: &Cache, log: &File, unsaved: &[Event], subject: &str) -> Result<Option<&Subject>> {
+        let Some(slot) = self.slot(cache, subject)? else { return Ok(None) };
+        if slot.refold {
+            let mut events = events_of(cache, log, subject)?;
+            events.extend(unsaved.iter().filter(|e| e.subject().as_deref() == Some(subject)).cloned());
+            slot.state = slot.state.refolded(events);
+            slot.refold = false;
+        }
+        Ok(Some(&slot.state))
+    }
+
+    /// What a new event of this subject names as `prev`.
+    pub fn heads(&mut self, cache: &Cache, log: &File, unsaved: &[Event], subject: &str) -> Result<Vec<String>> {
+        Ok(self.get(cache, log, unsaved, subject)?.map(|s| s.heads().to_vec()).unwrap_or_default())
+    }
+
+    /// Writes changed subjects into the cache and marks them for projection.
+    pub fn flush(&mut self, cache: &Cache, log: &File, unsaved: &[Event]) -> Result<()> {
+        let changed: Vec<String> = self.slots.iter().filter(|(_, s)| s.changed).map(|(k, _)| k.clone()).collect();
+        let mut unsettled = Vec::new();
+        for subject in &changed {
+            self.get(cache, log, unsaved, subject)?;
+            let Some(slot) = self.slots.get_mut(subject) else { continue };
+            slot.changed = false;
+            match &slot.state {
+                Subject::Order(f) => unsettled.extend(save_order(cache, f)?),
+                Subject::Mail(f) => save_message(cache, f)?,
+                Subject::Assignment(f) => save_other(cache, subject, &**f)?,
+                Subject::Agent(f) => save_other(cache, subject, &**f)?,
+            }
+            cache.db.prepare_cached("INSERT OR IGNORE INTO pending(subject) VALUES(?)")?.execute([subject])?;
+        }
+        settle_ready(cache, &unsettled)?;
+        if self.is_large() {
+            self.slots.clear();
+        }
+        Ok(())
+    }
+
+    /// Whether so many subjects are held that a bulk load should write them back.
+    pub fn is_large(&self) -> bool {
+        self.slots.len() > MOST_HELD
+    }
+}
+
+/// How many subjects are held before they are written back.
+const MOST_HELD: usize = 20_000;
+
+/// A subject's state from the cache, empty where it has none yet; `None` for a family without projection.
+fn load(cache: &Cache, subject: &str) -> Result<Option<Subject>> {
+    let Some(empty) = Subject::empty(subject) else { return Ok(None) };
+    let id = subject.split_once('/').map_or(subject, |(_, id)| id);
+    let (sql, key) = match empty {
+        Subject::Order(_) => ("SELECT fold FROM orders WHERE id=?", id),
+        Subject::Mail(_) => ("SELECT fold FROM messages WHERE id=?", id),
+        _ => ("SELECT fold FROM others WHERE subject=?", subject),
+    };
+    let mut q = cache.db.prepare_cached(sql)?;
+    let Some(text) = q.query_row([key], |r| r.get::<_, String>(0)).optional()? else { return Ok(Some(empty)) };
+    Ok(Some(match empty {
+        Subject::Order(_) => Subject::Order(Box::new(parse(&text)?)),
+        Subject::Mail(_) => Subject::Mail(Box::new(parse(&text)?)),
+        Subject::Assignment(_) => Subject::Assignment(Box::new(parse(&text)?)),
+        Subject::Agent(_) => Subject::Agent(Box::new(parse(&text)?)),
+    }))
+}
+
+/// Reads a folded state from its column.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| StoreError::Cache { path: "a row".to_owned(), why: e.to_string() })
+}
+
+fn text<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| StoreError::Cache { path: "a row".to_owned(), why: e.to_string() })
+}
+
+/// All events of a subject, from the log.
+pub fn events_of(cache: &Cache, log: &File, subject: &str) -> Result<Vec<Event>> {
+    let mut q = cache.db.prepare_cached("SELECT off, len FROM events WHERE subject=? ORDER BY off")?;
+    let mut rows = q.query([subject])?;
+    let mut events = Vec::new();
+    while let Some(r) = rows.next()? {
+        let (off, len): (i64, i64) = (r.get(0)?, r.get(1)?);
+        events.extend(event_at(log, off, len)?);
+    }
+    Ok(events)
+}
+
+/// The event that the log holds at an offset.
+pub fn event_at(log: &File, off: i64, len: i64) -> Result<Option<Event>> {
+    let bytes = fs::read_at(log, off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
+        .map_err(StoreError::io("read .work/events.jsonl"))?;
+    Ok(line::event(&bytes).ok())
+}
+
+/// Saves an order; gives the ids whose readiness may have changed.
+fn save_order(cache: &Cache, f: &Folded<Order>) -> Result<Vec<String>> {
+    let o = &f.state;
+    let rec = crate::wire::json::line(&o.record());
+    let was_closed: Option<bool> = cache
+        .db
+        .prepare_cached("SELECT status='closed' FROM orders WHERE id=?")?
+        .query_row([&o.id], |r| r.get(0))
+        .optional()?;
+    cache
+        .db
+        .prepare_cached(
+            "INSERT INTO orders(id,status,priority,type,assignee,created,updated,conflicts,parent,title,rec,fold,shown)
+             VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)
+             ON CONFLICT(id) DO UPDATE SET status=?2,priority=?3,type=?4,assignee=?5,created=?6,updated=?7,conflicts=?8,
+             parent=?9,title=?10,rec=?11,fold=?12,shown=?13",
+        )?
+        .execute(params![
+            o.id,
+            o.status(),
+            o.priority(),
+            o.issue_type(),
+            o.assignee(),
+            o.created_at().millis(),
+            o.updated_at().millis(),
+            i64::try_from(o.conflicts().len()).unwrap_or(i64::MAX),
+            o.parent(),
+            o.title(),
+            rec,
+            text(f)?,
+            o.created,
+        ])?;
+    cache.db.prepare_cached("DELETE FROM deps WHERE id=?")?.execute([&o.id])?;
+    for on in o.blockers() {
+        cache.db.prepare_cached("INSERT OR IGNORE INTO deps(id, dep) VALUES(?,?)")?.execute([o.id.as_str(), on])?;
+    }
+    let mut unsettled = vec![o.id.clone()];
+    if was_closed != Some(o.is_closed()) {
+        let mut q = cache.db.prepare_cached("SELECT id FROM deps WHERE dep=?")?;
+        let waiting = q.query_map([&o.id], |r| r.get::<_, String>(0))?;
+        for id in waiting {
+            unsettled.push(id?);
+        }
+    }
+    Ok(unsettled)
+}
+
+fn settle_ready(cache: &Cache, ids: &[String]) -> Result<()> {
+    let mut q = cache.db.prepare_cached(
+        "UPDATE orders SET ready = (status='open' AND shown AND NOT EXISTS(SELECT 1 FROM deps d WHERE d.id=orders.id
+         AND NOT EXISTS(SELECT 1 FROM orders o WHERE o.id=d.dep AND o.status='closed'))) WHERE id=?",
+    )?;
+    for id in ids {
+        q.execute([id])?;
+    }
+    Ok(())
+}
+
+fn save_message(cache: &Cache, f: &Folded<Message>) -> Result<()> {
+    let m = &f.state;
+    let rec = crate::wire::json::line(&m.record());
+    cache
+        .db
+        .prepare_cached(
+            "INSERT INTO messages(id,recipient,unread,archived,rank,ts,rec,fold,shown) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)
+             ON CONFLICT(id) DO UPDATE SET recipient=?2,unread=?3,archived=?4,rank=?5,ts=?6,rec=?7,fold=?8,shown=?9",
+        )?
+        .execute(params![
+            m.id,
+            m.to,
+            m.read_at.is_none(),
+            m.archived,
+            m.rank(),
+            m.timestamp.millis(),
+            rec,
+            text(f)?,
+            m.sent,
+        ])?;
+    Ok(())
+}
+
+fn save_other<T: Serialize + Fold>(cache: &Cache, subject: &str, f: &Folded<T>) -> Result<()> {
+    cache
+        .db
+        .prepare_cached("INSERT OR REPLACE INTO others(subject, fold) VALUES(?,?)")?
+        .execute(params![subject, text(f)?])?;
+    Ok(())
+}

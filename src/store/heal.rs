@@ -1,0 +1,130 @@
+//! Mending what crashes, power cuts and the person's own git left of the branch, at the start of each publishing.
+//!
+//! Everything here is cheap where nothing is broken: it looks at what the publisher reads anyway.
+
+use super::branch;
+use super::error::{Result, StoreError};
+use super::open::Store;
+use super::places::Places;
+use crate::git::{Oid, RepoError};
+use crate::sys::{fs, process};
+
+/// What a publisher writes down before it locks the branch, so that the next one knows the lock for its own.
+pub(super) fn intent_text(new: Oid) -> String {
+    let pid = process::id();
+    format!("{pid} {} {} {new}\n", process::start_time(pid).unwrap_or_default(), fs::boot_id())
+}
+
+impl Store {
+    /// The tip to build on, with a stale lock, an emptied ref or a broken tip mended first. Called under the publishing
+    /// lock. `None` where there is no branch.
+    pub(super) fn sound_tip(&mut self) -> Result<Option<Oid>> {
+        self.reclaim_lock(&self.places.state_ref)?;
+        self.reclaim_lock(Places::BACKUP_REF)?;
+        match self.repo.ref_target(&self.places.state_ref) {
+            Ok(Some(tip)) if self.is_readable(tip) => Ok(Some(tip)),
+            Ok(None) => self.restore_branch(),
+            Ok(Some(_)) | Err(_) => self.replace_broken_tip(),
+        }
+    }
+
+    /// Removes a ref lock that a killed publisher of ours left. We hold the publishing lock, so that publisher is gone.
+    fn reclaim_lock(&self, name: &str) -> Result<()> {
+        let lock = self.repo.lock_path(name);
+        if !fs::exists(&lock) {
+            return Ok(());
+        }
+        let Some(intent) = fs::read_if_there(&self.places.intent()).map_err(StoreError::io("read the intent"))? else {
+            return Ok(());
+        };
+        let intent = String::from_utf8_lossy(&intent).into_owned();
+        let new = intent.split_whitespace().nth(3).unwrap_or_default();
+        let content = fs::read(&lock).unwrap_or_default();
+        let content = String::from_utf8_lossy(&content).trim_matches(['\0', '\n', ' ']).to_owned();
+        if !new.is_empty() && new.starts_with(&content) {
+            fs::remove_file(&lock).map_err(StoreError::io("remove a lock that a killed command left"))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a commit and what a publisher needs of it can be read.
+    fn is_readable(&self, tip: Oid) -> bool {
+        let read = || -> Result<()> {
+            let root = self.repo.commit(tip)?.tree;
+            let replica = super::replica::current(&self.places)?;
+            for folder in branch::folders(&self.repo, root)?.iter().filter(|f| f.name == replica) {
+                if let Some(last) = branch::segments_in(&self.repo, folder)?.last() {
+                    self.repo.blob(last.oid)?;
+                }
+            }
+            Ok(())
+        };
+        read().is_ok()
+    }
+
+    /// Whether everything that a commit's tree names is there.
+    pub(super) fn is_whole(&self, tip: Oid) -> bool {
+        let read = || -> Result<bool> {
+            let mut open = vec![self.repo.commit(tip)?.tree];
+            while let Some(tree) = open.pop() {
+                for e in self.repo.tree(tree)? {
+                    match e.kind {
+                        crate::git::EntryKind::Tree => open.push(e.oid),
+                        _ if !self.repo.has_object(e.oid) => return Ok(false),
+                        _ => {}
+                    }
+                }
+            }
+            Ok(true)
+        };
+        read().unwrap_or(false)
+    }
+
+    /// The branch is gone (deleted, or never made): it begins again where the backup left off.
+    fn restore_branch(&mut self) -> Result<Option<Oid>> {
+        let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
+        let Some(oid) = backup.filter(|b| self.is_whole(*b)) else { return Ok(None) };
+        self.move_state(oid, None, "vermas: put the deleted state branch back")?;
+        self.warnings.push(format!(
+            "the branch {} was gone; put back from {}",
+            self.places.branch(),
+            Places::BACKUP_REF
+        ));
+        Ok(Some(oid))
+    }
+
+    /// The tip cannot be read: the newest earlier state that can takes its place. Events that it lacks are published
+    /// again from the log.
+    fn replace_broken_tip(&mut self) -> Result<Option<Oid>> {
+        let mut candidates = self.repo.reflog(&self.places.state_ref);
+        candidates.extend(self.repo.ref_target(Places::BACKUP_REF).ok().flatten());
+        let sound = candidates.into_iter().find(|c| self.is_whole(*c));
+        for name in [self.places.state_ref.clone(), Places::BACKUP_REF.to_owned()] {
+            if self.repo.ref_target(&name).is_err() || sound.is_none() {
+                // An empty or garbled ref file stops the person's own fetch and gc.
+                fs::remove_file(&self.repo.loose_ref_path(&name)).map_err(StoreError::io("remove a broken ref"))?;
+            }
+        }
+        let now = self.repo.ref_target(&self.places.state_ref)?;
+        let what = match sound {
+            Some(oid) => {
+                if now != Some(oid) {
+                    self.move_state(oid, now, "vermas: mend the state branch")?;
+                }
+                format!("put back to {oid}, the newest state that can be read")
+            }
+            None => "begun anew from the log".to_owned(),
+        };
+        self.warnings.push(format!("the branch {} could not be read; {what}", self.places.branch()));
+        Ok(sound)
+    }
+
+    fn move_state(&self, new: Oid, old: Option<Oid>, message: &str) -> Result<()> {
+        let name = self.places.state_ref.clone();
+        let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
+        match self.repo.move_refs(&[crate::git::refs::RefMove { name, new, old }], message, &by) {
+            Ok(()) | Err(RepoError::Moved { .. }) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+}

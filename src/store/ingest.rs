@@ -1,0 +1,228 @@
+//! Taking events in: from the log, and from the branch where it has what the log lacks.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::branch::{self, Segment};
+use super::cache::{Built, sum};
+use super::error::{Result, StoreError};
+use super::write::Tx;
+use crate::domain::event::Event;
+use crate::git::Oid;
+use crate::sys::fs::{self, Stamp};
+use crate::wire::line;
+
+/// How much of the log's end is compared to tell whether it is still the same log.
+const TAIL: u64 = 64;
+/// How many bytes of lines from the branch are put into the log in one write.
+const CHUNK: usize = 1 << 20;
+
+impl Tx<'_> {
+    /// Brings the cache up to date with log and branch. Rebuilds it where it was built from something else.
+    pub(super) fn catch_up(&mut self) -> Result<()> {
+        let log = Stamp::of_file(&self.log).map_err(StoreError::io("look at .work/events.jsonl"))?;
+        let mut built = self.cache.built()?;
+        let same_log = built.inode == log.inode && built.offset <= log.size && built.tail == self.tail(built.offset)?;
+        if !same_log || built.boot != fs::boot_id() || self.rebuild {
+            self.cache.clear()?;
+            self.overlay = super::fold::Overlay::default();
+            self.clock = crate::domain::event::Clock::default();
+            built = Built { inode: log.inode, boot: fs::boot_id(), ..Built::default() };
+            self.rebuilt = true;
+        }
+        self.take_in_log(&mut built)?;
+        let tip = self.tip.map(|t| t.to_string()).unwrap_or_default();
+        if built.tip != tip {
+            self.take_in_branch(&mut built)?;
+            if !self.rebuilt {
+                self.take_in_texts()?;
+            }
+            built.tip = tip;
+        }
+        self.cache.set_built(&built)
+    }
+
+    /// A checksum of the log right before `offset`.
+    fn tail(&self, offset: u64) -> Result<i64> {
+        let start = offset.saturating_sub(TAIL);
+        let len = usize::try_from(offset - start).unwrap_or_default();
+        match fs::read_at(&self.log, start, len) {
+            Ok(bytes) => Ok(sum(&bytes)),
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(-1),
+            Err(e) => Err(StoreError::io("read .work/events.jsonl")(e)),
+        }
+    }
+
+    /// Takes in the complete lines behind `built.offset` and moves it behind them.
+    pub(super) fn take_in_log(&mut self, built: &mut Built) -> Result<()> {
+        let bytes = fs::read_from(&self.log, built.offset).map_err(StoreError::io("read .work/events.jsonl"))?;
+        let mut end = 0;
+        for (at, raw) in line::complete(&bytes) {
+            self.take_in_line(raw, built.offset + at as u64)?;
+            end = at + raw.len() + 1;
+        }
+        if end > 0 {
+            built.offset += end as u64;
+            built.tail = self.tail(built.offset)?;
+        } else if built.offset == 0 {
+            built.tail = self.tail(0)?;
+        }
+        Ok(())
+    }
+
+    fn take_in_line(&mut self, raw: &[u8], offset: u64) -> Result<()> {
+        let trimmed = raw.trim_ascii();
+        if trimmed.is_empty() {
+            return Ok(());
+        }
+        let reason = match line::event(raw) {
+            Ok(e) => {
+                self.take_in(e, offset, None)?;
+                return Ok(());
+            }
+            Err(reason) => reason,
+        };
+        if let Some((e, torn)) = line::salvage(trimmed) {
+            let lead = raw.len() - raw.trim_ascii_start().len();
+            self.take_in(e, offset + (lead + torn.len()) as u64, None)?;
+            return self.set_aside("events.jsonl", 0, torn, "a torn line; the event behind it was taken");
+        }
+        let number = self.line_number(offset)?;
+        self.set_aside("events.jsonl", number, trimmed, &reason)
+    }
+
+    fn line_number(&self, offset: u64) -> Result<u64> {
+        let before = usize::try_from(offset).unwrap_or_default();
+        let bytes = fs::read_at(&self.log, 0, before).map_err(StoreError::io("read .work/events.jsonl"))?;
+        Ok(bytes.iter().filter(|b| **b == b'\n').count() as u64 + 1)
+    }
+
+    /// Records an event that stands in the log at `offset`. One that is known already changes nothing.
+    pub(super) fn take_in(&mut self, e: Event, offset: u64, home: Option<&str>) -> Result<bool> {
+        if self.row_of(&e)?.is_some() {
+            return Ok(false);
+        }
+        let subject = e.subject();
+        self.cache
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO events(off,len,id,sum,subject,home) VALUES(?,?,?,?,?,?)")?
+            .execute(params![
+                offset.cast_signed(),
+                i64::try_from(e.raw.len()).unwrap_or_default(),
+                e.id,
+                sum(&e.raw),
+                subject,
+                home
+            ])?;
+        self.clock.see(e.at, &e.id, self.now_ms);
+        self.overlay.apply(self.cache, &e)?;
+        if self.overlay.is_large() {
+            self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
+        }
+        Ok(true)
+    }
+
+    /// Where the log holds this very event (id and bytes).
+    pub(super) fn row_of(&self, e: &Event) -> Result<Option<i64>> {
+        let mut q = self.cache.db.prepare_cached("SELECT off FROM events WHERE id=? AND sum=?")?;
+        Ok(q.query_row(params![e.id, sum(&e.raw)], |r| r.get(0)).optional()?)
+    }
+
+    /// Compares the branch's segments with those known; events of new ones get their home, and those that the log lacks
+    /// are appended to it.
+    fn take_in_branch(&mut self, built: &mut Built) -> Result<()> {
+        let now = match self.tip {
+            Some(tip) => branch::segments_of(self.repo, self.repo.commit(tip)?.tree)?,
+            None => BTreeMap::new(),
+        };
+        self.take_in_segments(&now, built, true)
+    }
+
+    /// Takes in segments; with `exact`, what is known of others is forgotten, so that their events count as not on the
+    /// branch.
+    pub(super) fn take_in_segments(
+        &mut self,
+        now: &BTreeMap<String, Segment>,
+        built: &mut Built,
+        exact: bool,
+    ) -> Result<()> {
+        let known = self.known_segments()?;
+        if exact {
+            for (path, oid) in &known {
+                if now.get(path).is_none_or(|s| s.oid.to_string() != *oid) {
+                    self.cache.db.prepare_cached("UPDATE events SET home=NULL WHERE home=?")?.execute([path])?;
+                    self.cache.db.prepare_cached("DELETE FROM segments WHERE path=?")?.execute([path])?;
+                }
+            }
+        }
+        let mut missing: Vec<(Event, String)> = Vec::new();
+        for (path, segment) in now {
+            if known.get(path) == Some(&segment.oid.to_string()) {
+                continue;
+            }
+            let bytes = self.repo.blob(segment.oid)?;
+            for (number, raw) in bytes.split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.trim_ascii().is_empty()) {
+                match line::event(raw) {
+                    Ok(e) => match self.row_of(&e)? {
+                        Some(off) => {
+                            let mut q = self.cache.db.prepare_cached("UPDATE events SET home=? WHERE off=?")?;
+                            q.execute(params![path, off])?;
+                        }
+                        None => missing.push((e, path.clone())),
+                    },
+                    Err(reason) => {
+                        self.set_aside(&format!("events/{path}"), number as u64 + 1, raw, &reason)?;
+                    }
+                }
+            }
+            self.cache
+                .db
+                .prepare_cached("INSERT OR REPLACE INTO segments(path, oid) VALUES(?,?)")?
+                .execute([path.clone(), segment.oid.to_string()])?;
+        }
+        self.add_to_log(missing, built)
+    }
+
+    fn known_segments(&self) -> Result<BTreeMap<String, String>> {
+        let mut q = self.cache.db.prepare_cached("SELECT path, oid FROM segments")?;
+        let rows = q.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// Appends events that came from elsewhere to the log, in their total order, and records them.
+    fn add_to_log(&mut self, mut events: Vec<(Event, String)>, built: &mut Built) -> Result<()> {
+        events.sort_by(|(a, _), (b, _)| a.order(b));
+        events.dedup_by(|(a, _), (b, _)| a.id == b.id && a.raw == b.raw);
+        self.arrived += events.len();
+        let mut rest = events.into_iter().peekable();
+        while rest.peek().is_some() {
+            let mut bytes = Vec::new();
+            let mut part = Vec::new();
+            while let Some((e, home)) = rest.next_if(|_| bytes.len() < CHUNK) {
+                part.push((bytes.len() as u64, e.clone(), home));
+                bytes.extend_from_slice(&e.raw);
+                bytes.push(b'\n');
+            }
+            let start = super::append::lines(&self.places.log(), &bytes)?;
+            for (at, e, home) in part {
+                self.take_in(e, start + at, Some(&home))?;
+            }
+        }
+        self.take_in_log(built)
+    }
+
+    /// Puts a line aside and says so, once.
+    pub(super) fn set_aside(&mut self, file: &str, number: u64, bytes: &[u8], reason: &str) -> Result<()> {
+        if self.quarantine.add(self.places, file, number, bytes, reason)? {
+            let line = if number > 0 { format!(", line {number}") } else { String::new() };
+            self.warnings.push(format!(".work/{file}{line}: {reason}; set aside, see `git vermas doctor`"));
+        }
+        Ok(())
+    }
+
+    /// Looks the branch's tip up; what it points at is read by [`Self::catch_up`].
+    pub(super) fn see_tip(&mut self, tip: Option<Oid>) {
+        self.tip = tip;
+    }
+}

@@ -1,0 +1,142 @@
+//! Setting a repository up: the branch, `.work/`, and what keeps both out of the person's way.
+
+use super::error::{Result, StoreError};
+use super::open::Store;
+use super::places::Places;
+use super::replica;
+use crate::git::refs::RefMove;
+use crate::git::{Oid, Repo};
+use crate::sys::fs;
+
+/// The date of the first commit of every state branch, in seconds since the epoch: 2026-01-01T00:00:00Z.
+const ROOT_DATE: i64 = 1_767_225_600;
+
+/// `.gitattributes` on the branch: bytes stay as they are, segments join by lines, projections through our driver.
+pub(super) const ATTRIBUTES: &[u8] =
+    b"* -text\nevents/** merge=union\nwork_orders.jsonl merge=vermas\nmessages.jsonl merge=vermas\n";
+
+/// Workflow templates that a new state begins with.
+const TEMPLATES: &[(&str, &str)] = &[
+    ("templates/feature.toml", include_str!("../../templates/feature.toml")),
+    ("templates/bugfix.toml", include_str!("../../templates/bugfix.toml")),
+];
+
+/// The team's settings of a new state.
+const CONFIG: &str = include_str!("../../templates/config.toml");
+
+/// What [`init`] found and made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InitReport {
+    /// One line for each thing made; empty where everything was there.
+    pub made: Vec<String>,
+    /// The commit of the remote's state branch that was taken over.
+    pub adopted: Option<Oid>,
+    pub branch: String,
+    pub replica: String,
+}
+
+/// The first commit, the same on every machine: an empty tree, a fixed author, a fixed date.
+pub(super) fn root_commit(repo: &Repo) -> Result<Oid> {
+    let by = crate::git::objects::Author {
+        name: "vermas".to_owned(),
+        email: "vermas@localhost".to_owned(),
+        seconds: ROOT_DATE,
+    };
+    let tree = repo.write_tree(&[])?;
+    Ok(repo.write_commit(tree, &[], "vermas: begin\n", &by)?)
+}
+
+/// Sets up the state of a repository, or completes what is missing of it. `remote` is the tip of the remote's state
+/// branch, where it has one and ours is not made yet.
+///
+/// Running it again changes nothing. After a crash, running it again completes it.
+pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
+    let mut store = Store::unopened(repo);
+    let mut report = InitReport { branch: store.places.branch().to_owned(), ..InitReport::default() };
+    let places = store.places.clone();
+    let mut made = |there: bool, what: String| {
+        if !there {
+            report.made.push(what);
+        }
+    };
+    made(
+        fs::exists(&places.private),
+        "vermas/ under the git directory: locks, cache and logs of this machine".to_owned(),
+    );
+    fs::create_private_dir(&places.private).map_err(StoreError::io("make the private folder"))?;
+    let there = fs::exists(&places.replica());
+    let id = replica::current(&places)?;
+    made(there, format!("replica id {id}"));
+    let tip = store.repo.ref_target(&places.state_ref)?;
+    if tip.is_none() {
+        let by = store.repo.author(crate::sys::clock::now_millis() / 1000);
+        let (new, what) = match remote {
+            Some(oid) => (oid, format!("branch {}, taken over from the remote", places.branch())),
+            None => (root_commit(&store.repo)?, format!("branch {}", places.branch())),
+        };
+        store.repo.sync_objects(&[new])?;
+        let state = RefMove { name: places.state_ref.clone(), new, old: None };
+        store.repo.move_refs(&[state], "vermas: init", &by)?;
+        made(false, what);
+    }
+    made(
+        fs::exists(&places.work),
+        format!("{}/: the live state that all implementations share", shown(&store, &places.work)),
+    );
+    for line in exclude(&store.repo, &places)? {
+        made(false, format!("'{line}' in info/exclude"));
+    }
+    report.adopted = remote.filter(|_| tip.is_none());
+    report.replica = id;
+    // Opens everything, takes in the branch, and writes the projections.
+    store.with_state(|tx| {
+        if tx.rebuilt || tx.restored.log_was_gone {
+            tx.take_in_texts()?;
+        }
+        tx.finish().map(|_| ())
+    })?;
+    for path in [places.feed(), places.log()] {
+        fs::open_append_shared(&path).map_err(StoreError::io("make a file of .work"))?;
+    }
+    if tip.is_none() && remote.is_none() {
+        for (path, text) in TEMPLATES.iter().chain(&[("config.toml", CONFIG)]) {
+            let file = places.work.join(path);
+            if !fs::exists(&file) {
+                fs::create_dir_all(&places.templates()).map_err(StoreError::io("make the templates"))?;
+                fs::replace(&file, text.as_bytes()).map_err(StoreError::io("write a template"))?;
+            }
+        }
+    }
+    let _lock = store.lock_publishing()?;
+    store.publish_locked(true)?;
+    Ok((store, report))
+}
+
+fn shown(store: &Store, path: &std::path::Path) -> String {
+    let top = store.repo.main_worktree().unwrap_or_else(|| store.repo.common_dir());
+    path.strip_prefix(top).unwrap_or(path).display().to_string()
+}
+
+/// Keeps our folders out of the person's `git status`. Gives the lines added; never touches `.gitignore`.
+fn exclude(repo: &Repo, places: &Places) -> Result<Vec<String>> {
+    let Some(top) = repo.main_worktree() else { return Ok(Vec::new()) };
+    let lines = [&places.work, &places.workers]
+        .into_iter()
+        .filter_map(|p| p.strip_prefix(top).ok())
+        .map(|p| format!("/{}/", p.display()))
+        .collect::<Vec<_>>();
+    let path = repo.common_dir().join("info").join("exclude");
+    let old = fs::read_if_there(&path).map_err(StoreError::io("read info/exclude"))?.unwrap_or_default();
+    let old = String::from_utf8_lossy(&old).into_owned();
+    let missing: Vec<String> = lines.into_iter().filter(|l| !old.lines().any(|o| o == l)).collect();
+    if !missing.is_empty() {
+        let mut new = old;
+        if !new.is_empty() && !new.ends_with('\n') {
+            new.push('\n');
+        }
+        new.push_str(&missing.iter().map(|l| format!("{l}\n")).collect::<String>());
+        fs::create_dir_all(&repo.common_dir().join("info")).map_err(StoreError::io("write info/exclude"))?;
+        fs::replace(&path, new.as_bytes()).map_err(StoreError::io("write info/exclude"))?;
+    }
+    Ok(missing)
+}

@@ -1,0 +1,251 @@
+//! Opening the state, and reading it.
+
+use std::fs::File;
+
+use super::cache::Cache;
+use super::error::{Result, StoreError};
+use super::places::Places;
+use super::view::View;
+use crate::domain::{AgentId, OrderId, RefId, Refusal, Why};
+use crate::git::{Oid, Repo};
+use crate::sys::fs::{self, Stamp};
+
+/// The state of one repository.
+pub struct Store {
+    pub(super) repo: Repo,
+    pub(super) places: Places,
+    pub(super) cache: Option<Cache>,
+    log: Option<File>,
+    pub(super) rebuild: bool,
+    pub(super) look_for_evidence: bool,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Store {
+    /// Opens the state of a repository that `init` has set up, here or, by its state branch, elsewhere.
+    pub fn open(repo: Repo) -> Result<Self> {
+        let places = Places::of(&repo);
+        let mut store = Self {
+            repo,
+            places,
+            cache: None,
+            log: None,
+            rebuild: false,
+            look_for_evidence: false,
+            warnings: Vec::new(),
+        };
+        if !store.is_initialised()? {
+            return Err(StoreError::NotInitialised);
+        }
+        store.cache = Cache::open(&store.places.cache(), false)?;
+        Ok(store)
+    }
+
+    pub(super) fn unopened(repo: Repo) -> Self {
+        let places = Places::of(&repo);
+        Self { repo, places, cache: None, log: None, rebuild: false, look_for_evidence: false, warnings: Vec::new() }
+    }
+
+    /// Whether there is anything of ours: what was removed in part is put back by the next change.
+    pub(super) fn is_initialised(&self) -> Result<bool> {
+        if fs::exists(&self.places.replica()) || fs::exists(&self.places.pin()) || fs::exists(&self.places.log()) {
+            return Ok(true);
+        }
+        match self.repo.ref_target(&self.places.state_ref) {
+            Ok(tip) => Ok(tip.is_some() || self.repo.ref_target(Places::BACKUP_REF)?.is_some()),
+            // A ref that cannot be read is a ref that is there: healing it is the next step.
+            Err(_) => Ok(true),
+        }
+    }
+
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// The state branch's tip.
+    pub fn tip(&self) -> Result<Option<Oid>> {
+        Ok(self.repo.ref_target(&self.places.state_ref)?)
+    }
+
+    /// Things the person should be told, once.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// The present state. Takes in first what others left; where the disk cannot be written, what was there before.
+    pub fn view(&mut self) -> Result<View<'_>> {
+        if !self.is_fresh()? {
+            self.refresh()?;
+        }
+        self.present()
+    }
+
+    /// The state as the cache has it now.
+    pub(super) fn present(&mut self) -> Result<View<'_>> {
+        self.log = Some(fs::open_read(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?);
+        match (&self.cache, &self.log) {
+            (Some(cache), Some(log)) => Ok(View::new(cache, log)),
+            _ => Err(StoreError::NotInitialised),
+        }
+    }
+
+    fn refresh(&mut self) -> Result<()> {
+        match self.with_state(|tx| tx.finish().map(|(_, end)| end)) {
+            Ok(end) => {
+                if self.has_loose()?
+                    && let Err(e) = self.publish_through(end)
+                {
+                    self.warnings.push(format!("recorded, but not yet on {}: {e}", self.places.branch()));
+                }
+                Ok(())
+            }
+            Err(e) if is_read_only(&e) => self.read_without_writing(),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// A disk that cannot be written, or is full: the state is read into memory.
+    fn read_without_writing(&mut self) -> Result<()> {
+        let cache = Cache::in_memory()?;
+        let tip = self.repo.ref_target(&self.places.state_ref)?;
+        {
+            let mut tx = super::write::Tx::begin(self, &cache, super::places::Restored::default())?;
+            tx.see_tip(tip.filter(|_| false));
+            tx.catch_up()?;
+            tx.overlay.flush(&cache, &tx.log, &[])?;
+        }
+        cache.commit()?;
+        self.cache = Some(cache);
+        self.warnings.push("the disk cannot be written: showing what is there, changes will fail".to_owned());
+        Ok(())
+    }
+
+    /// Whether cache, log, branch and what foreign writers can reach are as the cache was left.
+    fn is_fresh(&self) -> Result<bool> {
+        let Some(cache) = &self.cache else { return Ok(false) };
+        let built = cache.built()?;
+        let (log, pin) = (Stamp::of(&self.places.log()), Stamp::of(&self.places.pin()));
+        let Some(log) = log else { return Ok(false) };
+        if built.inode != log.inode || built.offset != log.size || pin.is_some_and(|p| p.inode != log.inode) {
+            return Ok(false);
+        }
+        if built.boot != fs::boot_id() {
+            return Ok(false);
+        }
+        let tip = self.repo.ref_target(&self.places.state_ref).ok().flatten();
+        if built.tip != tip.map(|t| t.to_string()).unwrap_or_default() {
+            return Ok(false);
+        }
+        for table in super::adopt::Table::BOTH {
+            let stamp = Stamp::of(&self.places.work.join(table.file_name()));
+            let shown = stamp.map(|s| serde_json::to_string(&s).unwrap_or_default());
+            if shown.is_none() || shown != cache.meta(table.stamp_key())? {
+                return Ok(false);
+            }
+        }
+        Ok(self.retired_is_quiet() && self.assignments_are_known(cache)?)
+    }
+
+    fn retired_is_quiet(&self) -> bool {
+        let folder = self.places.retired();
+        fs::list(&folder).unwrap_or_default().iter().all(|name| {
+            let size: Option<u64> = name.split('-').nth(2).and_then(|s| s.parse().ok());
+            Stamp::of(&folder.join(name)).is_none_or(|s| Some(s.size) == size)
+        })
+    }
+
+    fn assignments_are_known(&self, cache: &Cache) -> Result<bool> {
+        let names = fs::list(&self.places.work).map_err(StoreError::io("look into .work"))?;
+        let mut q = cache.db.prepare_cached("SELECT stamp FROM files WHERE name=?")?;
+        let mut count: i64 = 0;
+        for name in names.iter().filter(|n| n.starts_with(".assignment-")) {
+            let known: Option<Option<String>> =
+                rusqlite::OptionalExtension::optional(q.query_row([name], |r| r.get(0)))?;
+            let now = Stamp::of(&self.places.work.join(name)).map(|s| serde_json::to_string(&s).unwrap_or_default());
+            if known.flatten() != now || now.is_none() {
+                return Ok(false);
+            }
+            count += 1;
+        }
+        let rows: i64 = cache.db.query_row("SELECT count(*) FROM files", [], |r| r.get(0))?;
+        Ok(rows == count)
+    }
+
+    /// Whether there is something to publish or to project.
+    pub(super) fn has_loose(&self) -> Result<bool> {
+        let Some(cache) = &self.cache else { return Ok(false) };
+        let sql = "SELECT EXISTS(SELECT 1 FROM events WHERE home IS NULL) OR EXISTS(SELECT 1 FROM pending)
+                   OR EXISTS(SELECT 1 FROM meta WHERE k IN ('orders_rewrite','messages_rewrite'))";
+        Ok(cache.db.query_row(sql, [], |r| r.get(0))?)
+    }
+
+    /// The work order that an abbreviation means.
+    pub fn find_order(&mut self, text: &str) -> Result<OrderId> {
+        self.find("orders", "wo", text)
+    }
+
+    /// The message that an abbreviation means.
+    pub fn find_message(&mut self, text: &str) -> Result<RefId> {
+        self.find("messages", "msg", text)
+    }
+
+    fn find(&mut self, table: &'static str, prefix: &str, text: &str) -> Result<RefId> {
+        let kind = if table == "orders" { "work order" } else { "message" };
+        let full = if text.contains('-') { text.to_owned() } else { format!("{prefix}-{text}") };
+        let malformed = || {
+            let shown = crate::domain::text::quoted(text);
+            Refusal::usage(format!("{shown} is no id of a {kind}"))
+                .hint(format!("an id looks like {prefix}-3f9k2m8q1x; any unique beginning will do"))
+        };
+        let valid = full.parse::<RefId>().is_ok() || full == format!("{prefix}-");
+        if !valid || text.is_empty() || full.ends_with('-') {
+            return Err(malformed().into());
+        }
+        let candidates = self.view()?.ids_from(table, &full, 9)?;
+        if let Some((id, _)) = candidates.iter().find(|(id, _)| *id == full) {
+            return id.parse().map_err(|_| malformed().into());
+        }
+        match candidates.as_slice() {
+            [] => Err(Refusal::new(Why::NotFound, format!("there is no {kind} {full}"))
+                .hint(if table == "orders" {
+                    "see them all: git vermas wo list"
+                } else {
+                    "see them all: git vermas mail list"
+                })
+                .into()),
+            [(id, _)] => id.parse().map_err(|_| malformed().into()),
+            many => {
+                let mut refusal = Refusal::new(Why::Conflict, format!("{full} is ambiguous"));
+                for (id, title) in many.iter().take(8) {
+                    refusal = refusal.hint(format!("{id}  {title}"));
+                }
+                Err(refusal.into())
+            }
+        }
+    }
+
+    /// Every agent that was ever named here, and those whose role this machine's factory has.
+    pub fn is_known_agent(&mut self, agent: &AgentId, slots: u32) -> Result<bool> {
+        let factory = self.places.factory.clone();
+        let role = agent.as_str() == "ceo"
+            || agent.as_str() == "operations"
+            || *agent == AgentId::supervisor(&factory)
+            || *agent == AgentId::qa(&factory)
+            || agent.as_worker().is_some_and(|(f, n)| f == factory && n < slots);
+        Ok(role || self.view()?.agents()?.contains(agent))
+    }
+}
+
+fn is_read_only(e: &StoreError) -> bool {
+    let source = match e {
+        StoreError::Io { source, .. } | StoreError::Unknown { source, .. } => source,
+        StoreError::Cache { why, .. } => return why.contains("readonly") || why.contains("unable to open"),
+        _ => return false,
+    };
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    matches!(source.kind(), ReadOnlyFilesystem | PermissionDenied | StorageFull)
+}

@@ -1,0 +1,193 @@
+//! Where everything is, and putting back what somebody removed.
+
+use std::path::{Path, PathBuf};
+
+use super::error::{Result, StoreError};
+use crate::domain::id::{is_segment, segment_from};
+use crate::git::Repo;
+use crate::sys::fs;
+
+pub const DEFAULT_BRANCH: &str = "vermas/state";
+
+/// The paths of one repository's state.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// `.work/`, shared with other implementations.
+    pub work: PathBuf,
+    /// `<git common dir>/vermas/`, this machine's own.
+    pub private: PathBuf,
+    /// Where worktrees of slots are made.
+    pub workers: PathBuf,
+    /// The full name of the state branch.
+    pub state_ref: String,
+    pub factory: String,
+}
+
+impl Places {
+    pub fn of(repo: &Repo) -> Self {
+        let top = repo.main_worktree().unwrap_or_else(|| repo.common_dir()).to_owned();
+        let setting = |key: &str, default: &str| repo.settings().get(key).unwrap_or_else(|| default.to_owned());
+        let branch = setting("vermas.branch", DEFAULT_BRANCH);
+        let branch = branch.strip_prefix("refs/heads/").unwrap_or(&branch).to_owned();
+        let directory = || {
+            let dir = if top.file_name().is_some_and(|n| n == ".git") { top.parent().unwrap_or(&top) } else { &top };
+            let name = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            segment_from(name.trim_end_matches(".git"))
+        };
+        let factory = repo.settings().get("vermas.factory").filter(|f| is_segment(f)).unwrap_or_else(directory);
+        Self {
+            work: top.join(setting("vermas.workDir", ".work")),
+            private: repo.common_dir().join("vermas"),
+            workers: top.join(setting("vermas.workersDir", "workers")),
+            state_ref: format!("refs/heads/{branch}"),
+            factory,
+        }
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.work.join("events.jsonl")
+    }
+    pub fn feed(&self) -> PathBuf {
+        self.work.join("feed.jsonl")
+    }
+    pub fn orders(&self) -> PathBuf {
+        self.work.join("work_orders.jsonl")
+    }
+    pub fn messages(&self) -> PathBuf {
+        self.work.join("messages.jsonl")
+    }
+    pub fn templates(&self) -> PathBuf {
+        self.work.join("templates")
+    }
+    pub fn config(&self) -> PathBuf {
+        self.work.join("config.toml")
+    }
+    pub fn evidence(&self) -> PathBuf {
+        self.work.join("evidence")
+    }
+    pub fn pin(&self) -> PathBuf {
+        self.private.join("events.pin")
+    }
+    pub fn cache(&self) -> PathBuf {
+        self.private.join("cache.sqlite")
+    }
+    pub fn state_lock(&self) -> PathBuf {
+        self.private.join("state.lock")
+    }
+    pub fn publish_lock(&self) -> PathBuf {
+        self.private.join("publish.lock")
+    }
+    pub fn committed(&self) -> PathBuf {
+        self.private.join("committed")
+    }
+    pub fn replica(&self) -> PathBuf {
+        self.private.join("replica")
+    }
+    pub fn intent(&self) -> PathBuf {
+        self.private.join("intent")
+    }
+    pub fn quarantine(&self) -> PathBuf {
+        self.private.join("quarantine.jsonl")
+    }
+    pub fn retired(&self) -> PathBuf {
+        self.private.join("retired")
+    }
+    pub fn bin(&self) -> PathBuf {
+        self.private.join("bin")
+    }
+    pub fn sessions(&self) -> PathBuf {
+        self.private.join("sessions")
+    }
+    pub fn logs(&self) -> PathBuf {
+        self.private.join("logs")
+    }
+    pub fn scratch(&self) -> PathBuf {
+        self.private.join("scratch")
+    }
+
+    /// The short name of the state branch.
+    pub fn branch(&self) -> &str {
+        self.state_ref.strip_prefix("refs/heads/").unwrap_or(&self.state_ref)
+    }
+
+    /// Where the copy of the branch is kept against deletion.
+    pub const BACKUP_REF: &'static str = "refs/vermas/backup";
+
+    /// Makes directories, log and pin where they are missing, and joins a log that was replaced with the pinned one.
+    /// Called under the state lock. Tells whether something had been taken away.
+    ///
+    /// After a crash at any point the log or its pin holds every line that either held before.
+    pub fn restore(&self) -> Result<Restored> {
+        let mut restored = Restored::default();
+        fs::create_private_dir(&self.private).map_err(StoreError::io("make the private folder"))?;
+        if !fs::exists(&self.work) {
+            restored.log_was_gone = true;
+            fs::create_dir_all(&self.work).map_err(StoreError::io("make .work"))?;
+        }
+        let (log, pin) = (self.log(), self.pin());
+        let inode = |p: &Path| fs::Stamp::of(p).map(|s| s.inode);
+        match (inode(&log), inode(&pin)) {
+            (Some(a), Some(b)) if a == b => {}
+            (Some(_), Some(_)) => {
+                self.join_replaced_log()?;
+                restored.log_was_replaced = true;
+            }
+            (Some(_), None) => self.make_pin()?,
+            (None, Some(_)) => {
+                restored.log_was_gone = true;
+                self.clear_the_way(&log)?;
+                fs::hard_link(&pin, &log).map_err(StoreError::io("put back .work/events.jsonl"))?;
+            }
+            (None, None) => {
+                restored.log_was_gone = true;
+                self.clear_the_way(&log)?;
+                fs::open_append_shared(&log).map_err(StoreError::io("make .work/events.jsonl"))?;
+                self.make_pin()?;
+            }
+        }
+        Ok(restored)
+    }
+
+    /// A log that is no regular file (a link, a folder) is refused rather than written through.
+    fn clear_the_way(&self, log: &Path) -> Result<()> {
+        if fs::exists(log) {
+            let source = std::io::Error::other("it is no regular file; move it away");
+            return Err(StoreError::Io { what: format!("use {}", log.display()), source });
+        }
+        Ok(())
+    }
+
+    fn make_pin(&self) -> Result<()> {
+        match fs::hard_link(&self.log(), &self.pin()) {
+            // Another file system, or one without hard links: the branch alone guards the log there.
+            Err(e) if e.kind() == std::io::ErrorKind::CrossesDevices || e.kind() == std::io::ErrorKind::Unsupported => {
+                Ok(())
+            }
+            other => other.map_err(StoreError::io("pin .work/events.jsonl")),
+        }
+    }
+
+    /// Somebody put another file in the log's place: what only the pinned one has is appended, then the new one is pinned.
+    fn join_replaced_log(&self) -> Result<()> {
+        let old = fs::read(&self.pin()).map_err(StoreError::io("read the pinned log"))?;
+        let new = fs::read(&self.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
+        let have: std::collections::HashSet<&[u8]> = new.split(|b| *b == b'\n').collect();
+        let mut missing: Vec<u8> = if new.is_empty() || new.ends_with(b"\n") { Vec::new() } else { b"\n".to_vec() };
+        for line in old.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !have.contains(l)) {
+            missing.extend_from_slice(line);
+            missing.push(b'\n');
+        }
+        let mut log = fs::open_append_shared(&self.log()).map_err(StoreError::io("open .work/events.jsonl"))?;
+        fs::append(&mut log, &missing).map_err(StoreError::io("put back lines of .work/events.jsonl"))?;
+        log.sync_data().map_err(StoreError::io("sync .work/events.jsonl"))?;
+        fs::remove_file(&self.pin()).map_err(StoreError::io("move the pin"))?;
+        self.make_pin()
+    }
+}
+
+/// What [`Places::restore`] found missing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Restored {
+    pub log_was_gone: bool,
+    pub log_was_replaced: bool,
+}

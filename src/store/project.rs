@@ -1,0 +1,235 @@
+//! Projections on disk: `work_orders.jsonl`, `messages.jsonl`, the assignment files, and the feed.
+//!
+//! A projection is replaced as a whole (new file, rename), or only appended to where all that is new are new records. Its
+//! old inode is kept under another name for a while, and what a foreign writer appended to it is still taken in.
+
+use rusqlite::params;
+
+use super::adopt::Table;
+use super::cache::sum;
+use super::error::{Result, StoreError};
+use super::write::Tx;
+use crate::domain::AgentId;
+use crate::domain::assignment::Target;
+use crate::sys::fs::{self, Stamp};
+use crate::wire::line;
+
+/// How long a replaced projection is still looked at, in milliseconds.
+pub(super) const RETIRED_FOR_MS: i64 = 10_000;
+/// How often a projection is written again because somebody appended meanwhile, before the next command is left to it.
+const MOST_ROUNDS: usize = 4;
+
+impl Tx<'_> {
+    /// Brings the projections up to date. Foreign lines that are found on the way are taken in as events.
+    ///
+    /// After a crash a projection holds the old text, the new text, or the old text and a first part of new records; the
+    /// next command brings it up to date.
+    pub(super) fn project(&mut self) -> Result<()> {
+        for _ in 0..MOST_ROUNDS {
+            let mut quiet = true;
+            for table in Table::BOTH {
+                quiet &= self.project_table(table)?;
+            }
+            self.project_assignments()?;
+            if quiet && self.unsaved.is_empty() {
+                break;
+            }
+            self.finish()?;
+        }
+        self.cache.db.execute_batch("DELETE FROM pending WHERE subject LIKE 'agent/%'")?;
+        Ok(())
+    }
+
+    /// One projection. False where foreign lines turned up, so that it is to be written again.
+    fn project_table(&mut self, table: Table) -> Result<bool> {
+        let name = table.name();
+        let family = if table == Table::Orders { "order/" } else { "mail/" };
+        let rewrite = self.cache.meta(table.rewrite_key())?.is_some();
+        let pending: Vec<String> = {
+            let sql = "SELECT substr(subject, ?2) FROM pending WHERE subject >= ?1 AND subject < ?1 || char(1114111)";
+            let skip = i64::try_from(family.len() + 1).unwrap_or_default();
+            let mut q = self.cache.db.prepare_cached(sql)?;
+            q.query_map(params![family, skip], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?
+        };
+        if !rewrite && pending.is_empty() {
+            return Ok(true);
+        }
+        // What was written since it was last looked at is taken in before the file is touched.
+        self.adopt()?;
+        if !self.unsaved.is_empty() {
+            self.finish()?;
+        }
+        let sql = format!("SELECT id, rec FROM {name} WHERE id=? AND shown AND proj IS NULL");
+        let mut fresh: Vec<(String, String)> = Vec::new();
+        for id in &pending {
+            let mut q = self.cache.db.prepare_cached(&sql)?;
+            let mut rows = q.query([id])?;
+            if let Some(r) = rows.next()? {
+                fresh.push((r.get(0)?, r.get(1)?));
+            }
+        }
+        let all_new = fresh.len() == pending.len() && fs::exists(&self.path_of(table));
+        let rewrite = rewrite || self.cache.meta(table.rewrite_key())?.is_some();
+        let quiet = if all_new && !rewrite { self.append_records(table, &fresh)? } else { self.rewrite_table(table)? };
+        for id in &pending {
+            self.cache.db.prepare_cached("DELETE FROM pending WHERE subject=?")?.execute([format!("{family}{id}")])?;
+        }
+        Ok(quiet)
+    }
+
+    fn append_records(&mut self, table: Table, fresh: &[(String, String)]) -> Result<bool> {
+        let mut bytes = Vec::new();
+        for (_, rec) in fresh {
+            bytes.extend_from_slice(rec.as_bytes());
+            bytes.push(b'\n');
+        }
+        let before = Stamp::of(&self.path_of(table)).unwrap_or_default();
+        let start = super::append::lines(&self.path_of(table), &bytes)?;
+        let update = format!("UPDATE {} SET proj=? WHERE id=?", table.name());
+        for (id, rec) in fresh {
+            self.cache.db.prepare_cached(&update)?.execute(params![sum(rec.as_bytes()), id])?;
+        }
+        let after = Stamp::of(&self.path_of(table)).unwrap_or_default();
+        let alone = start == before.size && after.size == start + bytes.len() as u64;
+        if alone {
+            self.note_stamp(table, &after)?;
+        }
+        Ok(alone)
+    }
+
+    fn note_stamp(&self, table: Table, stamp: &Stamp) -> Result<()> {
+        self.cache.set_meta(table.stamp_key(), &serde_json::to_string(stamp).unwrap_or_default())
+    }
+
+    fn rewrite_table(&mut self, table: Table) -> Result<bool> {
+        let path = self.path_of(table);
+        let adopted = Stamp::of(&path);
+        let (bytes, changed) = canonical(self.cache, table)?;
+        let retired = adopted.map(|s| {
+            let name = format!("{}-{}-{}-{}", table.name(), s.inode, s.size, self.now_ms);
+            self.places.retired().join(name)
+        });
+        if let (Some(retired), Some(stamp)) = (&retired, adopted) {
+            fs::create_dir_all(&self.places.retired()).map_err(StoreError::io("keep a replaced file"))?;
+            self.set_aside_torn_end(table, &stamp)?;
+            // Without hard links there is no second look; the window is then the rename itself.
+            let _ = fs::hard_link(&path, retired);
+        }
+        fs::replace(&path, &bytes).map_err(StoreError::io(format!("write .work/{}", table.file_name())))?;
+        let update = format!("UPDATE {} SET proj=? WHERE id=?", table.name());
+        for (id, sum) in changed {
+            self.cache.db.prepare_cached(&update)?.execute(params![sum, id])?;
+        }
+        self.cache.db.prepare_cached("DELETE FROM meta WHERE k=?")?.execute([table.rewrite_key()])?;
+        if let Some(stamp) = Stamp::of(&path) {
+            self.note_stamp(table, &stamp)?;
+        }
+        self.adopt_retired_now(table)
+    }
+
+    fn adopt_retired_now(&mut self, table: Table) -> Result<bool> {
+        let before = self.unsaved.len();
+        self.adopt()?;
+        let _ = table;
+        Ok(self.unsaved.len() == before)
+    }
+
+    /// A last line without its newline would vanish with the old file: it is kept, whole or in quarantine.
+    fn set_aside_torn_end(&mut self, table: Table, stamp: &Stamp) -> Result<()> {
+        let bytes = fs::read(&self.path_of(table)).map_err(StoreError::io("read a projection"))?;
+        let end = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1);
+        let _ = stamp;
+        if end < bytes.len() && !bytes[end..].trim_ascii().is_empty() {
+            let torn = bytes[end..].to_vec();
+            self.set_aside(table.file_name(), line::complete(&bytes).count() as u64 + 1, &torn, "a torn line")?;
+        }
+        Ok(())
+    }
+
+    fn project_assignments(&mut self) -> Result<()> {
+        let agents: Vec<String> = {
+            let mut q = self.cache.db.prepare_cached(
+                "SELECT substr(subject, 12) FROM pending WHERE subject >= 'assignment/' AND subject < 'assignment0'",
+            )?;
+            q.query_map([], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?
+        };
+        for agent in agents {
+            if let Ok(id) = agent.parse::<AgentId>() {
+                let target = self.assignment(&id)?.target();
+                self.write_assignment(&id, target.as_ref())?;
+            }
+            let mut q = self.cache.db.prepare_cached("DELETE FROM pending WHERE subject=?")?;
+            q.execute([format!("assignment/{agent}")])?;
+        }
+        Ok(())
+    }
+
+    fn write_assignment(&self, agent: &AgentId, target: Option<&Target>) -> Result<()> {
+        let name = agent.assignment_file();
+        let path = self.places.work.join(&name);
+        let what = format!("write .work/{name}");
+        match target {
+            Some(t) => fs::replace(&path, format!("{t}\n").as_bytes()).map_err(StoreError::io(what))?,
+            None => fs::remove_file(&path).map_err(StoreError::io(what))?,
+        }
+        match (target, Stamp::of(&path)) {
+            (Some(t), Some(stamp)) => {
+                let stamp = serde_json::to_string(&stamp).unwrap_or_default();
+                self.cache
+                    .db
+                    .prepare_cached("INSERT OR REPLACE INTO files(name, agent, content, stamp) VALUES(?,?,?,?)")?
+                    .execute(params![name, agent.as_str(), t.to_string(), stamp])?;
+            }
+            _ => {
+                self.cache.db.prepare_cached("DELETE FROM files WHERE name=?")?.execute([name])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends to the feed what the log has gained since the last time. A foreign writer feeds its own events itself.
+    ///
+    /// After a crash an event may stand there twice; none is left out.
+    pub(super) fn feed(&mut self, through: u64) -> Result<()> {
+        let from: i64 = self.cache.meta("fed")?.and_then(|t| t.parse().ok()).unwrap_or(0);
+        let rows: Vec<(i64, i64)> = {
+            let mut q =
+                self.cache.db.prepare_cached("SELECT off, len FROM events WHERE off >= ? AND off < ? ORDER BY off")?;
+            q.query_map(params![from, through.cast_signed()], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect::<std::result::Result<_, _>>()?
+        };
+        let mut bytes = Vec::new();
+        for (off, len) in rows {
+            let raw = fs::read_at(&self.log, off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
+                .map_err(StoreError::io("read .work/events.jsonl"))?;
+            if line::event(&raw).is_ok_and(|e| e.prev.is_some()) {
+                bytes.extend_from_slice(&raw);
+                bytes.push(b'\n');
+            }
+        }
+        if !bytes.is_empty() && !self.rebuilt {
+            super::append::lines(&self.places.feed(), &bytes)?;
+        }
+        self.cache.set_meta("fed", &through.to_string())
+    }
+}
+
+/// A projection's canonical bytes, and the (id, checksum) of every line that is not yet known to stand in the file.
+pub(super) fn canonical(cache: &super::cache::Cache, table: Table) -> Result<(Vec<u8>, Vec<(String, i64)>)> {
+    let by = if table == Table::Orders { "created" } else { "ts" };
+    let sql = format!("SELECT id, rec, proj FROM {} WHERE shown ORDER BY {by}, id", table.name());
+    let mut q = cache.db.prepare_cached(&sql)?;
+    let mut rows = q.query([])?;
+    let (mut bytes, mut changed) = (Vec::new(), Vec::new());
+    while let Some(r) = rows.next()? {
+        let rec =
+            r.get_ref(1)?.as_str().map_err(|e| StoreError::Cache { path: "a row".to_owned(), why: e.to_string() })?;
+        let now = sum(rec.as_bytes());
+        if r.get::<_, Option<i64>>(2)? != Some(now) {
+            changed.push((r.get(0)?, now));
+        }
+        bytes.extend_from_slice(rec.as_bytes());
+        bytes.push(b'\n');
+    }
+    Ok((bytes, changed))
+}

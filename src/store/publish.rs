@@ -1,0 +1,402 @@
+//! Publishing: what the log has gained becomes segments, a commit, and the branch's new tip.
+//!
+//! Whoever gets the publishing lock publishes for everybody who waits; the others see in the file `committed` that their
+//! events are covered. Polling groups many commands into one commit where a queue would make one commit each.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rusqlite::params;
+
+use super::adopt::Table;
+use super::branch;
+use super::cache::Cache;
+use super::error::{Result, StoreError};
+use super::open::Store;
+use super::places::Places;
+use super::{heal, message, project, replica};
+use crate::domain::AgentId;
+use crate::domain::event::Event;
+use crate::git::refs::RefMove;
+use crate::git::{Entry, EntryKind, Oid, RepoError};
+use crate::sys::clock::{self, Deadline};
+use crate::sys::{fs, lock, random};
+use crate::wire::{line, segment};
+
+/// How long a command waits for its events to be published.
+const PUBLISH_WAIT: Duration = Duration::from_secs(60);
+/// How often the branch may be moved by others between our reading it and our moving it.
+const MOST_RACES: u32 = 8;
+/// A checkpoint of the projections is due after this many bytes of events at the least, and again as much as the
+/// projections themselves have: its cost per event stays bounded whatever the size of the state.
+const CHECKPOINT_BYTES: u64 = 64 * 1024;
+
+/// What one publishing is about to put on the branch.
+struct Load {
+    events: Vec<Event>,
+    offsets: Vec<i64>,
+    /// The log is covered up to here.
+    through: u64,
+    inode: u64,
+    assignments: BTreeMap<String, Option<String>>,
+    /// Canonical projections, when a checkpoint is due.
+    projections: Option<[Vec<u8>; 2]>,
+    titles: BTreeMap<String, String>,
+    texts: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// A commit that was made, and where its events went.
+struct Commit {
+    oid: Oid,
+    parent: Option<Oid>,
+    homes: Vec<(String, usize)>,
+    segments: Vec<(String, Oid)>,
+}
+
+impl Store {
+    /// Waits until the log is published up to `end`, publishing itself when nobody else does.
+    pub(super) fn publish_through(&mut self, end: u64) -> Result<()> {
+        if self.repo.settings().get("vermas.durability").as_deref() == Some("log") && self.count_loose()? < 100 {
+            return self.sync_log();
+        }
+        let deadline = Deadline::after(PUBLISH_WAIT);
+        let mut first = true;
+        loop {
+            if !first && self.is_covered(end)? {
+                return Ok(());
+            }
+            first = false;
+            if let Some(_lock) =
+                lock::try_acquire(&self.places.publish_lock()).map_err(StoreError::io("lock publishing"))?
+            {
+                return self.publish_or_warn();
+            }
+            if deadline.passed() {
+                return Err(StoreError::Busy { what: "publishing", seconds: PUBLISH_WAIT.as_secs() });
+            }
+            clock::sleep(Duration::from_micros(500 + random::bits() % 1500));
+        }
+    }
+
+    /// Takes the publishing lock, waiting for it.
+    pub(super) fn lock_publishing(&self) -> Result<lock::FileLock> {
+        lock::acquire(&self.places.publish_lock(), PUBLISH_WAIT)
+            .map_err(StoreError::io("lock publishing"))?
+            .ok_or(StoreError::Busy { what: "publishing", seconds: PUBLISH_WAIT.as_secs() })
+    }
+
+    /// Once the log is synced the change is safe; a branch that cannot be moved just now is a warning.
+    fn publish_or_warn(&mut self) -> Result<()> {
+        self.sync_log()?;
+        if let Err(e) = self.publish_locked(false) {
+            self.warnings.push(format!("recorded, but not yet on {}: {e}", self.places.branch()));
+        }
+        Ok(())
+    }
+
+    fn count_loose(&self) -> Result<i64> {
+        let Some(cache) = &self.cache else { return Ok(0) };
+        Ok(cache.db.query_row("SELECT count(*) FROM events WHERE home IS NULL", [], |r| r.get(0))?)
+    }
+
+    /// Flushes the log to the disk. A failure is never tried again into a success.
+    fn sync_log(&self) -> Result<()> {
+        let file = fs::open_append_shared(&self.places.log()).map_err(StoreError::io("open .work/events.jsonl"))?;
+        file.sync_data()
+            .map_err(|source| StoreError::Unknown { what: "cannot sync .work/events.jsonl".to_owned(), source })
+    }
+
+    fn is_covered(&self, end: u64) -> Result<bool> {
+        let Some(bytes) =
+            fs::read_if_there(&self.places.committed()).map_err(StoreError::io("read what is committed"))?
+        else {
+            return Ok(false);
+        };
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let mut words = text.split_whitespace();
+        let (inode, offset) = (words.next().and_then(|w| w.parse().ok()), words.next().and_then(|w| w.parse().ok()));
+        let log = fs::Stamp::of(&self.places.log()).map(|s| s.inode);
+        Ok(inode.is_some() && inode == log && offset.is_some_and(|o: u64| o >= end))
+    }
+
+    /// Publishes everything loose. Called under the publishing lock. Gives the tip.
+    ///
+    /// After a crash the branch holds its old tip or the new one; the next publishing takes up what is loose.
+    pub(super) fn publish_locked(&mut self, checkpoint: bool) -> Result<Option<Oid>> {
+        let mut tip = None;
+        for round in 0..4 {
+            tip = self.sound_tip()?;
+            let load = self.load(checkpoint && round == 0, tip)?;
+            let nothing = load.events.is_empty() && load.projections.is_none() && load.texts.is_empty();
+            if nothing && tip.is_some() {
+                self.settle(&load, None)?;
+            } else {
+                let commit = self.commit_load(&load, tip)?;
+                tip = Some(commit.oid);
+                self.settle(&load, Some(&commit))?;
+            }
+            if self.count_loose()? == 0 {
+                break;
+            }
+        }
+        Ok(tip)
+    }
+
+    /// What is to be published, as one transaction of the cache sees it.
+    fn load(&mut self, checkpoint: bool, tip: Option<Oid>) -> Result<Load> {
+        let texts = self.changed_texts(tip)?;
+        let Some(cache) = &self.cache else { return Err(StoreError::NotInitialised) };
+        let log = fs::open_read(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
+        cache.db.execute_batch("BEGIN")?;
+        let read = || -> Result<Load> {
+            let built = cache.built()?;
+            let rows: Vec<(i64, i64)> = {
+                let mut q = cache.db.prepare_cached("SELECT off, len FROM events WHERE home IS NULL ORDER BY off")?;
+                q.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<std::result::Result<_, _>>()?
+            };
+            let (mut events, mut offsets) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+            for (off, len) in rows {
+                let raw = fs::read_at(&log, off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
+                    .map_err(StoreError::io("read .work/events.jsonl"))?;
+                if let Ok(e) = line::event(&raw) {
+                    events.push(e);
+                    offsets.push(off);
+                }
+            }
+            let view = super::view::View::new(cache, &log);
+            let (mut assignments, mut titles) = (BTreeMap::new(), BTreeMap::new());
+            for e in &events {
+                match e.subject() {
+                    Some(s) if s.starts_with("assignment/") => {
+                        if let Ok(agent) = s[11..].parse::<AgentId>() {
+                            let target = view.assignment(&agent)?.target();
+                            assignments.insert(agent.assignment_file(), target.map(|t| format!("{t}\n")));
+                        }
+                    }
+                    Some(s) if s.starts_with("order/") && events.len() < 64 => {
+                        if let Some(row) = view.order_row(&s[6..])? {
+                            titles.insert(s, row.title);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            let bytes: u64 = events.iter().map(|e| e.raw.len() as u64 + 1).sum();
+            let since: u64 = cache.meta("since_checkpoint")?.and_then(|t| t.parse().ok()).unwrap_or(0);
+            let size = fs::Stamp::of(&self.places.orders()).map_or(0, |s| s.size)
+                + fs::Stamp::of(&self.places.messages()).map_or(0, |s| s.size);
+            let due = since + bytes >= CHECKPOINT_BYTES.max(size);
+            let asked = checkpoint && (since + bytes > 0 || cache.meta("checkpointed")?.is_none());
+            let projections = if due || asked {
+                Some([project::canonical(cache, Table::Orders)?.0, project::canonical(cache, Table::Messages)?.0])
+            } else {
+                None
+            };
+            Ok(Load {
+                events,
+                offsets,
+                through: built.offset,
+                inode: built.inode,
+                assignments,
+                projections,
+                titles,
+                texts,
+            })
+        };
+        let load = read();
+        cache.rollback();
+        load
+    }
+
+    /// Writes objects and moves the branch, again from the new tip where somebody else moved it first.
+    fn commit_load(&mut self, load: &Load, mut tip: Option<Oid>) -> Result<Commit> {
+        for _ in 0..MOST_RACES {
+            let commit = self.build_commit(load, tip)?;
+            fs::replace(&self.places.intent(), heal::intent_text(commit.oid).as_bytes())
+                .map_err(StoreError::io("note what is about to be committed"))?;
+            let moved = self.move_tip(commit.oid, tip, load);
+            let _ = fs::remove_file(&self.places.intent());
+            match moved {
+                Ok(()) => return Ok(commit),
+                Err(StoreError::Repo(RepoError::Moved { .. })) => tip = self.sound_tip()?,
+                Err(e) => return Err(e),
+            }
+        }
+        Err(StoreError::Busy { what: "the state branch", seconds: 0 })
+    }
+
+    fn move_tip(&self, new: Oid, old: Option<Oid>, load: &Load) -> Result<()> {
+        let by = self.repo.author(clock::now_millis() / 1000);
+        let text = message::of(&load.events, |s| load.titles.get(s).cloned());
+        let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
+        let state = RefMove { name: self.places.state_ref.clone(), new, old };
+        let copy = RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup };
+        Ok(self.repo.move_refs(&[state, copy], text.lines().next().unwrap_or_default(), &by)?)
+    }
+
+    fn build_commit(&mut self, load: &Load, tip: Option<Oid>) -> Result<Commit> {
+        let by = self.repo.author(clock::now_millis() / 1000);
+        let mut written = Vec::new();
+        let parent = match tip {
+            Some(t) => t,
+            None => {
+                let root = super::init::root_commit(&self.repo)?;
+                written.push(root);
+                root
+            }
+        };
+        let mut root = self.repo.tree(self.repo.commit(parent)?.tree)?;
+        let (homes, segments) = self.write_segments(load, &mut root, &mut written)?;
+        let mut put = |name: &str, content: Option<&[u8]>| -> Result<()> {
+            root.retain(|e| e.name != name);
+            if let Some(bytes) = content {
+                let oid = self.repo.write_blob(bytes)?;
+                written.push(oid);
+                root.push(Entry { name: name.to_owned(), kind: EntryKind::File, oid });
+            }
+            Ok(())
+        };
+        put(".gitattributes", Some(super::init::ATTRIBUTES))?;
+        for (name, content) in &load.assignments {
+            put(name, content.as_deref().map(str::as_bytes))?;
+        }
+        if let Some([orders, messages]) = &load.projections {
+            put("work_orders.jsonl", Some(orders))?;
+            put("messages.jsonl", Some(messages))?;
+        }
+        for (path, content) in &load.texts {
+            self.put_path(&mut root, path, content.as_deref(), &mut written)?;
+        }
+        let tree = self.repo.write_tree(&root)?;
+        let text = message::of(&load.events, |s| load.titles.get(s).cloned());
+        let oid = self.repo.write_commit(tree, &[parent], &text, &by)?;
+        written.extend([tree, oid]);
+        self.repo.sync_objects(&written)?;
+        Ok(Commit { oid, parent: tip, homes, segments })
+    }
+
+    /// Puts events into this replica's segments. Gives the home of each event and the new segments.
+    #[expect(clippy::type_complexity, reason = "two parallel lists that the one caller takes apart at once")]
+    fn write_segments(
+        &mut self,
+        load: &Load,
+        root: &mut Vec<Entry>,
+        written: &mut Vec<Oid>,
+    ) -> Result<(Vec<(String, usize)>, Vec<(String, Oid)>)> {
+        if load.events.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let mut replica = replica::current(&self.places)?;
+        let events_tree = root.iter().find(|e| e.name == "events" && e.kind == EntryKind::Tree).map(|e| e.oid);
+        let mut folders = events_tree.map(|t| self.repo.tree(t)).transpose()?.unwrap_or_default();
+        let own = |folders: &[Entry], name: &str| folders.iter().find(|f| f.name == name).cloned();
+        let mut list =
+            own(&folders, &replica).map(|f| branch::segments_in(&self.repo, &f)).transpose()?.unwrap_or_default();
+        if list.last().is_some_and(|s| s.number >= segment::MOST_SEGMENTS) {
+            replica = replica::renew(&self.places)?;
+            list = Vec::new();
+        }
+        let mut files = own(&folders, &replica).map(|f| self.repo.tree(f.oid)).transpose()?.unwrap_or_default();
+        let (number, active) = match list.last() {
+            Some(s) => (s.number, self.repo.blob(s.oid)?),
+            None => (1, Vec::new()),
+        };
+        let lines: Vec<Vec<u8>> = load.events.iter().map(|e| e.raw.clone()).collect();
+        let filled = segment::fill(number, active.clone(), &lines);
+        let (mut homes, mut segments) = (Vec::new(), Vec::new());
+        for (n, bytes) in filled {
+            let oid = self.repo.write_blob(&bytes)?;
+            written.push(oid);
+            let name = segment::name(n);
+            let old = if n == number { active.len() } else { 0 };
+            let count = bytes[old..].iter().filter(|b| **b == b'\n').count();
+            homes.push((format!("{replica}/{name}"), count));
+            segments.push((format!("{replica}/{name}"), oid));
+            files.retain(|e| e.name != name);
+            files.push(Entry { name, kind: EntryKind::File, oid });
+        }
+        folders.retain(|e| e.name != replica);
+        folders.push(Entry { name: replica, kind: EntryKind::Tree, oid: self.repo.write_tree(&files)? });
+        root.retain(|e| e.name != "events");
+        root.push(Entry { name: "events".to_owned(), kind: EntryKind::Tree, oid: self.repo.write_tree(&folders)? });
+        written.extend(root.last().map(|e| e.oid));
+        written.extend(folders.last().map(|e| e.oid));
+        Ok((homes, segments))
+    }
+
+    /// Puts a file at a path of any depth, or takes it away.
+    pub(super) fn put_path(
+        &self,
+        root: &mut Vec<Entry>,
+        path: &str,
+        content: Option<&[u8]>,
+        written: &mut Vec<Oid>,
+    ) -> Result<()> {
+        if let Some((folder, rest)) = path.split_once('/') {
+            let below = root.iter().find(|e| e.name == folder && e.kind == EntryKind::Tree).map(|e| e.oid);
+            let mut entries = below.map(|t| self.repo.tree(t)).transpose()?.unwrap_or_default();
+            self.put_path(&mut entries, rest, content, written)?;
+            root.retain(|e| e.name != folder);
+            if !entries.is_empty() {
+                let oid = self.repo.write_tree(&entries)?;
+                written.push(oid);
+                root.push(Entry { name: folder.to_owned(), kind: EntryKind::Tree, oid });
+            }
+            return Ok(());
+        }
+        root.retain(|e| e.name != path);
+        if let Some(bytes) = content {
+            let oid = self.repo.write_blob(bytes)?;
+            written.push(oid);
+            root.push(Entry { name: path.to_owned(), kind: EntryKind::File, oid });
+        }
+        Ok(())
+    }
+
+    /// After the branch moved: the cache learns where the events are, projections and feed follow, and those who wait
+    /// are told.
+    fn settle(&mut self, load: &Load, commit: Option<&Commit>) -> Result<()> {
+        let written: u64 = load.events.iter().map(|e| e.raw.len() as u64 + 1).sum();
+        let (offsets, through) = (&load.offsets, load.through);
+        let checkpointed = load.projections.is_some();
+        let texts = &load.texts;
+        let prepare = |cache: &Cache| -> Result<()> {
+            if let Some(c) = commit {
+                let mut at = offsets.iter();
+                for (home, count) in &c.homes {
+                    for off in at.by_ref().take(*count) {
+                        cache.db.prepare_cached("UPDATE events SET home=? WHERE off=?")?.execute(params![home, off])?;
+                    }
+                }
+                for (path, oid) in &c.segments {
+                    cache
+                        .db
+                        .prepare_cached("INSERT OR REPLACE INTO segments(path, oid) VALUES(?,?)")?
+                        .execute([path.clone(), oid.to_string()])?;
+                }
+                let mut built = cache.built()?;
+                if built.tip == c.parent.map(|p| p.to_string()).unwrap_or_default() {
+                    built.tip = c.oid.to_string();
+                    cache.set_built(&built)?;
+                }
+                let since: u64 = cache.meta("since_checkpoint")?.and_then(|t| t.parse().ok()).unwrap_or(0);
+                let since = if checkpointed { 0 } else { since + written };
+                cache.set_meta("since_checkpoint", &since.to_string())?;
+                if checkpointed {
+                    cache.set_meta("checkpointed", "1")?;
+                }
+            }
+            Ok(())
+        };
+        self.with_prepared_state(prepare, |tx| {
+            for (path, _) in texts {
+                tx.note_text(path)?;
+            }
+            tx.project()?;
+            tx.feed(through)?;
+            tx.finish().map(|_| ())
+        })?;
+        fs::replace(&self.places.committed(), format!("{} {}\n", load.inode, load.through).as_bytes())
+            .map_err(StoreError::io("note what is committed"))
+    }
+}

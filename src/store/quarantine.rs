@@ -1,0 +1,69 @@
+//! Lines that cannot be used: kept with file, line number and reason, reported once, never deleted.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::cache::sum;
+use super::error::{Result, StoreError};
+use super::places::Places;
+use crate::sys::fs;
+use crate::wire::line;
+
+/// A line set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    pub file: String,
+    /// Counted from 1, as it stood when it was found; 0 where that is not known.
+    pub line: u64,
+    pub reason: String,
+    /// The bytes, with U+FFFD for what is no UTF-8.
+    pub text: String,
+    sum: i64,
+}
+
+/// The file of lines set aside, read when first needed.
+#[derive(Default)]
+pub struct Quarantine {
+    known: Option<BTreeSet<(String, i64)>>,
+    new: Vec<Quarantined>,
+}
+
+impl Quarantine {
+    /// Sets a line aside unless that was done before. True when it is new.
+    pub fn add(&mut self, places: &Places, file: &str, number: u64, bytes: &[u8], reason: &str) -> Result<bool> {
+        if self.known.is_none() {
+            let all = list(places)?;
+            self.known = Some(all.into_iter().map(|q| (q.file, q.sum)).collect());
+        }
+        let sum = sum(bytes);
+        let fresh = self.known.as_mut().is_some_and(|k| k.insert((file.to_owned(), sum)));
+        if fresh {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            self.new.push(Quarantined { file: file.to_owned(), line: number, reason: reason.to_owned(), text, sum });
+        }
+        Ok(fresh)
+    }
+
+    /// Writes what was added. After a crash a line may stand there twice.
+    pub fn save(&mut self, places: &Places) -> Result<()> {
+        if self.new.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        for q in self.new.drain(..) {
+            bytes.extend(serde_json::to_vec(&q).unwrap_or_default());
+            bytes.push(b'\n');
+        }
+        let what = "write the quarantine";
+        let mut file = fs::open_append(&places.quarantine()).map_err(StoreError::io(what))?;
+        fs::append(&mut file, &bytes).map_err(StoreError::io(what))
+    }
+}
+
+/// All lines set aside on this machine.
+pub fn list(places: &Places) -> Result<Vec<Quarantined>> {
+    let bytes = fs::read_if_there(&places.quarantine()).map_err(StoreError::io("read the quarantine"))?;
+    let bytes = bytes.unwrap_or_default();
+    Ok(line::complete(&bytes).filter_map(|(_, l)| serde_json::from_slice(l).ok()).collect())
+}

@@ -1,0 +1,219 @@
+//! Files that people write under `.work/`: templates, settings, routes, and evidence. They travel as they are.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::error::{Result, StoreError};
+use super::open::Store;
+use super::write::Tx;
+use crate::git::{EntryKind, Oid, Repo};
+use crate::sys::fs::{self, Stamp};
+
+/// The largest file that is taken onto the branch, in bytes.
+const LARGEST: u64 = 4 << 20;
+/// How deep the folders of evidence may go.
+const DEEPEST: usize = 6;
+
+/// Whether a path on the branch is one of these files, under a name that is safe to write below `.work/`.
+pub(super) fn is_text_path(path: &str) -> bool {
+    let safe = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.len() <= 128
+            && !part.chars().any(|c| c.is_control() || "\\:*?\"<>|".contains(c))
+    };
+    let parts: Vec<&str> = path.split('/').collect();
+    let known = match parts.as_slice() {
+        ["config.toml" | "routes.jsonl"] => true,
+        ["templates", name] => name.ends_with(".toml"),
+        ["evidence", rest @ ..] => !rest.is_empty() && rest.len() < DEEPEST,
+        _ => false,
+    };
+    known && parts.iter().all(|p| safe(p))
+}
+
+/// These files of a root tree, by path.
+pub(super) fn texts_of(repo: &Repo, root: Oid) -> Result<BTreeMap<String, Oid>> {
+    let mut all = BTreeMap::new();
+    collect(repo, root, "", 0, &mut all)?;
+    Ok(all)
+}
+
+fn collect(repo: &Repo, tree: Oid, prefix: &str, depth: usize, all: &mut BTreeMap<String, Oid>) -> Result<()> {
+    for e in repo.tree(tree)? {
+        let path = format!("{prefix}{}", e.name);
+        match e.kind {
+            EntryKind::File if is_text_path(&path) => {
+                all.insert(path, e.oid);
+            }
+            EntryKind::Tree
+                if depth < DEEPEST && (depth > 0 || ["templates", "evidence"].contains(&e.name.as_str())) =>
+            {
+                collect(repo, e.oid, &format!("{path}/"), depth + 1, all)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl Store {
+    /// The files under `.work/` that differ from what the branch was last seen to have: content, or `None` for one that
+    /// a person took away. Evidence is looked through only when `deep`.
+    pub(super) fn changed_texts_in(&self, deep: bool) -> Result<Vec<(String, Option<Vec<u8>>)>> {
+        let Some(cache) = &self.cache else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for name in ["config.toml", "routes.jsonl"] {
+            found.push(name.to_owned());
+        }
+        for folder in ["templates", "evidence"].into_iter().filter(|f| deep || *f == "templates") {
+            walk(&self.places.work.join(folder), folder, 0, &mut found)?;
+        }
+        let mut changed = Vec::new();
+        let mut seen = Vec::new();
+        for path in found.into_iter().filter(|p| is_text_path(p)) {
+            let Some(stamp) = Stamp::of(&self.places.work.join(&path)).filter(|s| s.size <= LARGEST) else { continue };
+            let shown = serde_json::to_string(&stamp).unwrap_or_default();
+            let mut q = cache.db.prepare_cached("SELECT stamp FROM texts WHERE path=?")?;
+            let known: Option<String> = q.query_row([&path], |r| r.get(0)).optional()?;
+            if known.as_deref() != Some(&shown) {
+                let what = format!("read .work/{path}");
+                changed
+                    .push((path.clone(), Some(fs::read(&self.places.work.join(&path)).map_err(StoreError::io(what))?)));
+            }
+            seen.push(path);
+        }
+        let mut q = cache.db.prepare_cached("SELECT path FROM texts WHERE path NOT LIKE 'evidence/%'")?;
+        let known: Vec<String> = q.query_map([], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?;
+        changed.extend(known.into_iter().filter(|p| !seen.contains(p)).map(|p| (p, None)));
+        Ok(changed)
+    }
+
+    /// [`Self::changed_texts_in`] against what the branch has now: only real differences.
+    pub(super) fn changed_texts(&mut self, tip: Option<Oid>) -> Result<Vec<(String, Option<Vec<u8>>)>> {
+        let deep = std::mem::take(&mut self.look_for_evidence);
+        let candidates = self.changed_texts_in(deep)?;
+        if candidates.is_empty() {
+            return Ok(candidates);
+        }
+        let on_branch = match tip {
+            Some(t) => texts_of(&self.repo, self.repo.commit(t)?.tree)?,
+            None => BTreeMap::new(),
+        };
+        let mut changed = Vec::new();
+        for (path, content) in candidates {
+            let old = on_branch.get(&path).map(|oid| self.repo.blob(*oid)).transpose()?;
+            if old != content {
+                changed.push((path, content));
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Writes a file of evidence below `.work/evidence/{work order}/`; the next publishing commits it.
+    pub fn add_evidence(&mut self, order: &str, name: &str, bytes: &[u8]) -> Result<String> {
+        let path = format!("evidence/{order}/{name}");
+        if !is_text_path(&path) {
+            let source = std::io::Error::from(std::io::ErrorKind::InvalidInput);
+            return Err(StoreError::Io { what: format!("write .work/{path}"), source });
+        }
+        let file = self.places.work.join(&path);
+        let folder = file.parent().unwrap_or(&self.places.work).to_owned();
+        fs::create_dir_all(&folder).map_err(StoreError::io("make the folder of evidence"))?;
+        fs::replace(&file, bytes).map_err(StoreError::io(format!("write .work/{path}")))?;
+        self.look_for_evidence = true;
+        Ok(path)
+    }
+}
+
+fn walk(dir: &std::path::Path, prefix: &str, depth: usize, found: &mut Vec<String>) -> Result<()> {
+    if depth > DEEPEST {
+        return Ok(());
+    }
+    for name in fs::list(dir).map_err(StoreError::io("look into .work"))? {
+        let path = dir.join(&name);
+        let below = format!("{prefix}/{name}");
+        match fs::metadata(&path) {
+            Ok(m) if m.is_dir() => walk(&path, &below, depth + 1, found)?,
+            Ok(m) if m.is_file() => found.push(below),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+impl Tx<'_> {
+    /// Remembers that a file on disk is what the branch has.
+    pub(super) fn note_text(&self, path: &str) -> Result<()> {
+        match Stamp::of(&self.places.work.join(path)) {
+            Some(stamp) => {
+                let stamp = serde_json::to_string(&stamp).unwrap_or_default();
+                let mut q = self.cache.db.prepare_cached("INSERT OR REPLACE INTO texts(path, stamp) VALUES(?,?)")?;
+                q.execute(params![path, stamp])?;
+            }
+            None => {
+                self.cache.db.prepare_cached("DELETE FROM texts WHERE path=?")?.execute([path])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the files on disk up to the branch's: where they are missing, or where nobody changed them since they were
+    /// last the same. One that was changed on both sides stays as it is on disk.
+    pub(super) fn take_in_texts(&mut self) -> Result<()> {
+        let Some(tip) = self.tip else { return Ok(()) };
+        for (path, oid) in texts_of(self.repo, self.repo.commit(tip)?.tree)? {
+            let file = self.places.work.join(&path);
+            let stamp = Stamp::of(&file);
+            let mut q = self.cache.db.prepare_cached("SELECT stamp FROM texts WHERE path=?")?;
+            let known: Option<String> = q.query_row([&path], |r| r.get(0)).optional()?;
+            let untouched = stamp.is_some_and(|s| known == Some(serde_json::to_string(&s).unwrap_or_default()));
+            if stamp.is_some() && !untouched {
+                continue;
+            }
+            self.write_text(&path, &self.repo.blob(oid)?)?;
+        }
+        Ok(())
+    }
+
+    /// Writes one of these files and remembers it as the branch's.
+    pub(super) fn write_text(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let file = self.places.work.join(path);
+        let folder = file.parent().unwrap_or(&self.places.work).to_owned();
+        if self.passes_link(path) {
+            return Ok(());
+        }
+        fs::create_dir_all(&folder).map_err(StoreError::io(format!("write .work/{path}")))?;
+        if fs::read_if_there(&file).ok().flatten().as_deref() != Some(bytes) {
+            fs::replace(&file, bytes).map_err(StoreError::io(format!("write .work/{path}")))?;
+        }
+        self.note_text(path)
+    }
+
+    /// Whether some folder on the way is a link: nothing is written through it.
+    fn passes_link(&self, path: &str) -> bool {
+        let mut at = self.places.work.clone();
+        path.split('/').any(|part| {
+            at.push(part);
+            fs::metadata(&at).is_ok_and(|m| m.is_symlink())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_text_path;
+
+    #[test]
+    fn only_known_names_below_work_are_ever_written() {
+        for good in ["config.toml", "templates/feature.toml", "evidence/wo-1/qa/output.txt"] {
+            assert!(is_text_path(good), "{good}");
+        }
+        for bad in
+            ["events.jsonl", "templates/../x.toml", "templates/.git.toml", "evidence", "a/b", "templates/x/y.toml"]
+        {
+            assert!(!is_text_path(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! Questions about the present state, answered from the cache.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+
+use rusqlite::{OptionalExtension, Row, ToSql, params_from_iter};
+
+use super::cache::Cache;
+use super::error::{Result, StoreError};
+use super::fold::{event_at, events_of, parse};
+use crate::domain::agent::Agent;
+use crate::domain::assignment::Assignment;
+use crate::domain::causal::Folded;
+use crate::domain::event::Event;
+use crate::domain::message::Message;
+use crate::domain::order::Order;
+use crate::domain::{AgentId, OrderId, RefId};
+use crate::sys::fs;
+use crate::wire::line;
+
+/// The state as one transaction of the cache sees it.
+pub struct View<'a> {
+    cache: &'a Cache,
+    log: &'a File,
+}
+
+/// A work order's row: what lists show, and the whole record as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderRow {
+    pub id: String,
+    pub status: String,
+    pub priority: i64,
+    pub issue_type: String,
+    pub assignee: Option<String>,
+    /// Milliseconds since the epoch.
+    pub created: i64,
+    pub updated: i64,
+    pub ready: bool,
+    pub conflicts: i64,
+    pub parent: Option<String>,
+    pub title: String,
+    /// The record of FORMATS as one line of JSON.
+    pub record: String,
+}
+
+const COLUMNS: &str = "id, status, priority, type, assignee, created, updated, ready, conflicts, parent, title, rec";
+
+fn order_row(r: &Row<'_>) -> rusqlite::Result<OrderRow> {
+    Ok(OrderRow {
+        id: r.get(0)?,
+        status: r.get(1)?,
+        priority: r.get(2)?,
+        issue_type: r.get(3)?,
+        assignee: r.get(4)?,
+        created: r.get(5)?,
+        updated: r.get(6)?,
+        ready: r.get(7)?,
+        conflicts: r.get(8)?,
+        parent: r.get(9)?,
+        title: r.get(10)?,
+        record: r.get(11)?,
+    })
+}
+
+/// How a list of orders is sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sort {
+    /// Urgent first, then oldest first.
+    #[default]
+    Priority,
+    /// Oldest first.
+    Created,
+    /// Newest change first.
+    Updated,
+    Title,
+}
+
+/// Which orders a list shows; everything `None` shows all.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub statuses: Vec<String>,
+    pub types: Vec<String>,
+    pub priorities: Vec<i64>,
+    pub assignee: Option<String>,
+    pub label: Option<String>,
+    pub parent: Option<String>,
+    /// Created at or after, in milliseconds since the epoch.
+    pub since: Option<i64>,
+    /// Not changed since, in milliseconds since the epoch.
+    pub older_than: Option<i64>,
+    /// Words that all stand in title, description, labels or id.
+    pub words: Vec<String>,
+    pub sort: Sort,
+    pub limit: Option<usize>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(cache: &'a Cache, log: &'a File) -> Self {
+        Self { cache, log }
+    }
+
+    /// A work order with all that its events say; `None` where its creation is not known.
+    pub fn order(&self, id: &OrderId) -> Result<Option<Order>> {
+        let mut q = self.cache.db.prepare_cached("SELECT fold FROM orders WHERE id=? AND shown")?;
+        let text: Option<String> = q.query_row([id.as_str()], |r| r.get(0)).optional()?;
+        Ok(text.map(|t| parse::<Folded<Order>>(&t)).transpose()?.map(|f| f.state))
+    }
+
+    pub fn order_row(&self, id: &str) -> Result<Option<OrderRow>> {
+        let sql = format!("SELECT {COLUMNS} FROM orders WHERE id=? AND shown");
+        Ok(self.cache.db.prepare_cached(&sql)?.query_row([id], order_row).optional()?)
+    }
+
+    pub fn message(&self, id: &RefId) -> Result<Option<Message>> {
+        let mut q = self.cache.db.prepare_cached("SELECT fold FROM messages WHERE id=? AND shown")?;
+        let text: Option<String> = q.query_row([id.as_str()], |r| r.get(0)).optional()?;
+        Ok(text.map(|t| parse::<Folded<Message>>(&t)).transpose()?.map(|f| f.state))
+    }
+
+    /// Ids of work orders or messages that begin with `prefix`, in order, at most `most`.
+    pub fn ids_from(&self, table: &'static str, prefix: &str, most: usize) -> Result<Vec<(String, String)>> {
+        let sql = match table {
+            "orders" => "SELECT id, title FROM orders WHERE id >= ?1 AND id < ?2 AND shown ORDER BY id LIMIT ?3",
+            _ => {
+                "SELECT id, json_extract(rec, '$.subject') FROM messages WHERE id >= ?1 AND id < ?2 AND shown ORDER BY id LIMIT ?3"
+            }
+        };
+        let end = format!("{prefix}\u{10ffff}");
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let mut q = self.cache.db.prepare_cached(sql)?;
+        let rows = q.query_map(rusqlite::params![prefix, end, most], |r| {
+            Ok((r.get(0)?, r.get::<_, Option<String>>(1)?.unwrap_or_default()))
+        })?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    fn rows(&self, sql: &str, args: &[&dyn ToSql]) -> Result<Vec<OrderRow>> {
+        let mut q = self.cache.db.prepare_cached(sql)?;
+        let rows = q.query_map(params_from_iter(args.iter()), order_row)?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// What can be done now, urgent first, then oldest first.
+    pub fn ready(&self, limit: Option<usize>) -> Result<Vec<OrderRow>> {
+        let most = limit.and_then(|l| i64::try_from(l).ok()).unwrap_or(-1);
+        let sql = format!("SELECT {COLUMNS} FROM orders WHERE ready=1 ORDER BY priority, created, id LIMIT ?");
+        self.rows(&sql, &[&most])
+    }
+
+    /// Orders that are not closed and wait for others that are not.
+    pub fn blocked(&self) -> Result<Vec<OrderRow>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM orders WHERE status<>'closed' AND shown AND EXISTS(SELECT 1 FROM deps d WHERE
+             d.id=orders.id AND NOT EXISTS(SELECT 1 FROM orders o WHERE o.id=d.dep AND o.status='closed'))
+             ORDER BY priority, created, id"
+        );
+        self.rows(&sql, &[])
+    }
+
+    pub fn list(&self, f: &Filter) -> Result<Vec<OrderRow>> {
+        let mut sql = format!("SELECT {COLUMNS} FROM orders WHERE shown");
+        let mut args: Vec<Box<dyn ToSql>> = Vec::new();
+        let mut any_of = |column: &str, values: Vec<Box<dyn ToSql>>| {
+            if !values.is_empty() {
+                let marks = vec!["?"; values.len()].join(",");
+                sql.push_str(&format!(" AND {column} IN ({marks})"));
+                args.extend(values);
+            }
+        };
+        let texts = |v: &[String]| v.iter().map(|s| Box::new(s.clone()) as Box<dyn ToSql>).collect();
+        any_of("status", texts(&f.statuses));
+        any_of("type", texts(&f.types));
+        any_of("priority", f.priorities.iter().map(|p| Box::new(*p) as Box<dyn ToSql>).collect());
+        any_of("assignee", texts(f.assignee.as_slice()));
+        any_of("parent", texts(f.parent.as_slice()));
+        let mut and = |condition: &str, value: Box<dyn ToSql>| {
+            sql.push_str(" AND ");
+            sql.push_str(condition);
+            args.push(value);
+        };
+        if let Some(label) = &f.label {
+            and("EXISTS(SELECT 1 FROM json_each(rec, '$.labels') l WHERE l.value=?)", Box::new(label.clone()));
+        }
+        if let Some(ms) = f.since {
+            and("created >= ?", Box::new(ms));
+        }
+        if let Some(ms) = f.older_than {
+            and("updated < ?", Box::new(ms));
+        }
+        for word in &f.words {
+            let pattern = format!("%{}%", word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+            and(
+                "(title || char(10) || id || char(10) || coalesce(json_extract(rec,'$.description'),'') || char(10) ||
+                  coalesce(json_extract(rec,'$.labels'),'')) LIKE ? ESCAPE '\\'",
+                Box::new(pattern),
+            );
+        }
+        sql.push_str(match f.sort {
+            Sort::Priority => " ORDER BY priority, created, id",
+            Sort::Created => " ORDER BY created, id",
+            Sort::Updated => " ORDER BY updated DESC, id",
+            Sort::Title => " ORDER BY title, id",
+        });
+        if let Some(limit) = f.limit {
+            sql.push_str(&format!(" LIMIT {limit}"));
+        }
+        let args: Vec<&dyn ToSql> = args.iter().map(|a| &**a).collect();
+        self.rows(&sql, &args)
+    }
+
+    /// What an order directly waits for: (id, row where it is known).
+    pub fn dependencies(&self, id: &str) -> Result<Vec<(String, Option<OrderRow>)>> {
+        let mut q = self.cache.db.prepare_cached("SELECT dep FROM deps WHERE id=? ORDER BY dep")?;
+        let ids: Vec<String> = q.query_map([id], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?;
+        ids.into_iter().map(|dep| Ok((dep.clone(), self.order_row(&dep)?))).collect()
+    }
+
+    /// The ids that an order waits for and that are not closed.
+    pub fn open_blockers(&self, id: &str) -> Result<Vec<String>> {
+        let mut q = self.cache.db.prepare_cached(
+            "SELECT dep FROM deps d WHERE d.id=? AND NOT EXISTS(SELECT 1 FROM orders o WHERE o.id=d.dep AND
+             o.status='closed') ORDER BY dep",
+        )?;
+        Ok(q.query_map([id], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// The ids of orders that wait for this one.
+    pub fn dependents(&self, id: &str) -> Result<Vec<String>> {
+        let mut q = self.cache.db.prepare_cached("SELECT id FROM deps WHERE dep=? ORDER BY id")?;
+        Ok(q.query_map([id], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// Open blockers of all orders at once, for lists.
+    pub fn all_open_blockers(&self) -> Result<BTreeMap<String, Vec<String>>> {
+        let mut q = self.cache.db.prepare_cached(
+            "SELECT id, dep FROM deps d WHERE NOT EXISTS(SELECT 1 FROM orders o WHERE o.id=d.dep AND o.status='closed')
+             ORDER BY id, dep",
+        )?;
+        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut rows = q.query([])?;
+        while let Some(r) = rows.next()? {
+            all.entry(r.get(0)?).or_default().push(r.get(1)?);
+        }
+        Ok(all)
+    }
+
+    /// Whether `from` waits for `to`, directly or through others.
+    pub fn reaches(&self, from: &OrderId, to: &OrderId) -> Result<bool> {
+        let mut q = self.cache.db.prepare_cached("SELECT dep FROM deps WHERE id=?")?;
+        let mut seen = BTreeSet::from([from.to_string()]);
+        let mut open = vec![from.to_string()];
+        while let Some(id) = open.pop() {
+            if id == to.as_str() {
+                return Ok(true);
+            }
+            let next: Vec<String> = q.query_map([&id], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?;
+            open.extend(next.into_iter().filter(|n| seen.insert(n.clone())));
+        }
+        Ok(false)
+    }
+
+    /// Orders on a circle of dependencies, which a merge may bring about.
+    pub fn cycles(&self) -> Result<Vec<String>> {
+        let mut q = self.cache.db.prepare_cached("SELECT id, dep FROM deps")?;
+        let mut open: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut rows = q.query([])?;
+        while let Some(r) = rows.next()? {
+            open.entry(r.get(0)?).or_default().insert(r.get(1)?);
+        }
+        loop {
+            let keys: BTreeSet<String> = open.keys().cloned().collect();
+            let before = open.len();
+            open.retain(|_, deps| {
+                deps.retain(|d| keys.contains(d));
+                !deps.is_empty()
+            });
+            if open.len() == before {
+                return Ok(open.into_keys().collect());
+            }
+        }
+    }
+
+    /// Mail to an agent: urgent first, then oldest first.
+    pub fn inbox(&self, to: &AgentId, unread_only: bool, archived_too: bool) -> Result<Vec<Message>> {
+        let mut q = self.cache.db.prepare_cached(
+            "SELECT fold FROM messages WHERE recipient=?1 AND shown AND (?2 OR archived=0) AND (NOT ?3 OR unread=1)
+             ORDER BY rank, ts, id",
+        )?;
+        let rows = q.query_map(rusqlite::params![to.as_str(), archived_too, unread_only], |r| r.get::<_, String>(0))?;
+        rows.map(|t| Ok(parse::<Folded<Message>>(&t?)?.state)).collect()
+    }
+
+    /// All mail, oldest first.
+    pub fn messages(&self) -> Result<Vec<Message>> {
+        let mut q = self.cache.db.prepare_cached("SELECT fold FROM messages WHERE shown ORDER BY ts, id")?;
+        let rows = q.query_map([], |r| r.get::<_, String>(0))?;
+        rows.map(|t| Ok(parse::<Folded<Message>>(&t?)?.state)).collect()
+    }
+
+    pub fn unread_count(&self, to: &str) -> Result<i64> {
+        let mut q = self
+            .cache
+            .db
+            .prepare_cached("SELECT count(*) FROM messages WHERE recipient=? AND archived=0 AND unread=1 AND shown")?;
+        Ok(q.query_row([to], |r| r.get(0))?)
+    }
+
+    fn other<T: serde::de::DeserializeOwned + Default>(&self, subject: &str) -> Result<Option<T>> {
+        let mut q = self.cache.db.prepare_cached("SELECT fold FROM others WHERE subject=?")?;
+        let text: Option<String> = q.query_row([subject], |r| r.get(0)).optional()?;
+        Ok(text.map(|t| parse::<Folded<T>>(&t)).transpose()?.map(|f| f.state))
+    }
+
+    pub fn assignment(&self, agent: &AgentId) -> Result<Assignment> {
+        Ok(self.other(&format!("assignment/{agent}"))?.unwrap_or_default())
+    }
+
+    /// What is known of an agent; `None` where nothing ever was.
+    pub fn agent(&self, agent: &AgentId) -> Result<Option<Agent>> {
+        self.other(&format!("agent/{agent}"))
+    }
+
+    /// Every agent's present assignment, by agent.
+    pub fn assignments(&self) -> Result<Vec<Assignment>> {
+        let all: Vec<Assignment> = self.others("assignment/")?;
+        Ok(all.into_iter().filter(|a| a.target().is_some()).collect())
+    }
+
+    pub fn agent_states(&self) -> Result<Vec<Agent>> {
+        self.others("agent/")
+    }
+
+    fn others<T: serde::de::DeserializeOwned>(&self, prefix: &str) -> Result<Vec<T>> {
+        let mut q = self
+            .cache
+            .db
+            .prepare_cached("SELECT fold FROM others WHERE subject >= ?1 AND subject < ?2 ORDER BY subject")?;
+        let end = format!("{prefix}\u{10ffff}");
+        let rows = q.query_map([prefix, &end], |r| r.get::<_, String>(0))?;
+        rows.map(|t| Ok(parse::<Folded<T>>(&t?)?.state)).collect()
+    }
+
+    /// Every agent that an assignment, a session, a claim or mail has ever named.
+    pub fn agents(&self) -> Result<BTreeSet<AgentId>> {
+        let mut q = self.cache.db.prepare_cached(
+            "SELECT substr(subject, instr(subject,'/')+1) FROM others UNION SELECT assignee FROM orders WHERE assignee
+             IS NOT NULL UNION SELECT json_extract(rec,'$.from') FROM messages",
+        )?;
+        let rows = q.query_map([], |r| r.get::<_, Option<String>>(0))?;
+        let mut all = BTreeSet::new();
+        for name in rows {
+            all.extend(name?.and_then(|n| n.parse().ok()));
+        }
+        Ok(all)
+    }
+
+    /// Orders by status.
+    pub fn count_by(&self, column: &'static str) -> Result<BTreeMap<String, i64>> {
+        let sql = match column {
+            "type" => "SELECT type, count(*) FROM orders WHERE shown GROUP BY type",
+            "priority" => "SELECT priority, count(*) FROM orders WHERE shown GROUP BY priority",
+            _ => "SELECT status, count(*) FROM orders WHERE shown GROUP BY status",
+        };
+        let mut q = self.cache.db.prepare_cached(sql)?;
+        let rows = q.query_map([], |r| {
+            let key: rusqlite::types::Value = r.get(0)?;
+            let key = match key {
+                rusqlite::types::Value::Text(t) => t,
+                rusqlite::types::Value::Integer(n) => n.to_string(),
+                _ => String::new(),
+            };
+            Ok((key, r.get(1)?))
+        })?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    pub fn count_ready(&self) -> Result<i64> {
+        Ok(self.cache.db.query_row("SELECT count(*) FROM orders WHERE ready=1", [], |r| r.get(0))?)
+    }
+
+    pub fn count_conflicts(&self) -> Result<i64> {
+        Ok(self.cache.db.query_row("SELECT count(*) FROM orders WHERE conflicts>0 AND shown", [], |r| r.get(0))?)
+    }
+
+    pub fn count_events(&self) -> Result<i64> {
+        Ok(self.cache.db.query_row("SELECT count(*) FROM events", [], |r| r.get(0))?)
+    }
+
+    /// Events that are in the log and not yet on the branch.
+    pub fn count_loose(&self) -> Result<i64> {
+        Ok(self.cache.db.query_row("SELECT count(*) FROM events WHERE home IS NULL", [], |r| r.get(0))?)
+    }
+
+    /// All events of a subject (`order/wo-…`, `mail/msg-…`, `assignment/…`, `agent/…`), in their total order.
+    pub fn events_of(&self, subject: &str) -> Result<Vec<Event>> {
+        let mut events = events_of(self.cache, self.log, subject)?;
+        events.sort_by(Event::order);
+        Ok(events)
+    }
+
+    /// One event by its id; several where two lines share it.
+    pub fn event(&self, id: &str) -> Result<Vec<Event>> {
+        let mut q = self.cache.db.prepare_cached("SELECT off, len FROM events WHERE id=? ORDER BY off")?;
+        let places: Vec<(i64, i64)> =
+            q.query_map([id], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<std::result::Result<_, _>>()?;
+        let mut all = Vec::new();
+        for (off, len) in places {
+            all.extend(event_at(self.log, off, len)?);
+        }
+        Ok(all)
+    }
+
+    /// Every event, in the total order. Reads the whole log.
+    pub fn events(&self) -> Result<Vec<Event>> {
+        let bytes = fs::read_from(self.log, 0).map_err(StoreError::io("read .work/events.jsonl"))?;
+        let mut q = self.cache.db.prepare_cached("SELECT off, len FROM events ORDER BY off")?;
+        let mut rows = q.query([])?;
+        let mut all = Vec::new();
+        while let Some(r) = rows.next()? {
+            let (off, len): (i64, i64) = (r.get(0)?, r.get(1)?);
+            let start = usize::try_from(off).unwrap_or_default();
+            let end = start + usize::try_from(len).unwrap_or_default();
+            all.extend(bytes.get(start..end).and_then(|b| line::event(b).ok()));
+        }
+        all.sort_by(Event::order);
+        Ok(all)
+    }
+
+    /// Event ids that stand for different lines.
+    pub fn doubled_ids(&self) -> Result<Vec<String>> {
+        let mut q = self.cache.db.prepare_cached("SELECT id FROM events GROUP BY id HAVING count(*)>1 ORDER BY id")?;
+        Ok(q.query_map([], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?)
+    }
+}

@@ -1,0 +1,335 @@
+//! The one way in: a decision, run under the state lock on the present state, and what it leads to.
+
+use std::fs::File;
+use std::time::Duration;
+
+use rusqlite::params;
+
+use super::cache::{Cache, sum};
+use super::error::{Result, StoreError};
+use super::fold::{Overlay, Subject};
+use super::open::Store;
+use super::places::{Places, Restored};
+use super::quarantine::Quarantine;
+use super::view::View;
+use crate::domain::agent::Agent;
+use crate::domain::assignment::Assignment;
+use crate::domain::event::{Clock, Draft, Event};
+use crate::domain::message::Message;
+use crate::domain::order::Order;
+use crate::domain::{AgentId, OrderId, RefId, Refusal, Timestamp};
+use crate::git::{Oid, Repo};
+use crate::sys::{clock, fs, lock, random};
+use crate::wire::line;
+
+/// How long a command waits for the state lock, which others hold for about a millisecond.
+const STATE_WAIT: Duration = Duration::from_secs(30);
+
+/// A change under way: the present state, and the events that are being added to it.
+pub struct Tx<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) places: &'a Places,
+    pub(super) repo: &'a Repo,
+    pub(super) log: File,
+    pub(super) overlay: Overlay,
+    pub(super) unsaved: Vec<Event>,
+    pub(super) clock: Clock,
+    pub(super) now_ms: i64,
+    pub(super) warnings: Vec<String>,
+    pub(super) quarantine: Quarantine,
+    pub(super) tip: Option<Oid>,
+    pub(super) rebuild: bool,
+    pub(super) rebuilt: bool,
+    pub(super) restored: Restored,
+    pub(super) arrived: usize,
+}
+
+/// A change that is recorded.
+#[derive(Debug)]
+pub struct Done<T> {
+    pub value: T,
+    /// The ids of the events written, in order.
+    pub events: Vec<String>,
+    /// What the person should be told beside the result.
+    pub warnings: Vec<String>,
+}
+
+impl<'a> Tx<'a> {
+    pub(super) fn begin(store: &'a Store, cache: &'a Cache, restored: Restored) -> Result<Self> {
+        let log = fs::open_read(&store.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
+        cache.begin()?;
+        let clock = cache.meta("clock")?.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
+        Ok(Self {
+            cache,
+            places: &store.places,
+            repo: &store.repo,
+            log,
+            overlay: Overlay::default(),
+            unsaved: Vec::new(),
+            clock,
+            now_ms: clock::now_millis(),
+            warnings: Vec::new(),
+            quarantine: Quarantine::default(),
+            tip: None,
+            rebuild: false,
+            rebuilt: false,
+            restored,
+            arrived: 0,
+        })
+    }
+
+    /// The time that new events of this change carry at the earliest.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.now_ms)
+    }
+
+    pub fn factory(&self) -> &str {
+        &self.places.factory
+    }
+
+    pub fn new_id(&self, prefix: &str) -> RefId {
+        RefId::new(prefix, random::bits())
+    }
+
+    /// Adds an event. It counts at once for whoever asks this change, and is recorded when the change ends well.
+    pub fn emit(&mut self, draft: &Draft) -> std::result::Result<String, StoreError> {
+        let written = self.stamp(draft)?;
+        if written.raw.len() + 1 > line::LONGEST_WRITTEN {
+            let refusal = Refusal::usage(format!(
+                "this would be an event of {} bytes, at most {} fit into a line",
+                written.raw.len(),
+                line::LONGEST_WRITTEN
+            ));
+            return Err(refusal.hint("put long text into a file of the repository and name it").into());
+        }
+        self.add(written)
+    }
+
+    /// Adds an event for what a foreign writer left, which may be longer than what we would write.
+    pub(super) fn emit_adopted(&mut self, draft: &Draft) -> Result<String> {
+        let written = self.stamp(draft)?;
+        self.add(written)
+    }
+
+    pub fn emit_all(&mut self, drafts: &[Draft]) -> Result<Vec<String>> {
+        drafts.iter().map(|d| self.emit(d)).collect()
+    }
+
+    fn stamp(&mut self, draft: &Draft) -> Result<Event> {
+        let prev = match draft.subject() {
+            Some(s) => self.overlay.heads(self.cache, &self.log, &self.unsaved, &s)?,
+            None => Vec::new(),
+        };
+        let (at, id) = self.clock.tick(self.now_ms, random::bits());
+        let bytes = line::written(draft, &id, &at.to_string(), &prev);
+        line::event(&bytes).map_err(|e| Refusal::usage(format!("this is no event: {e}")).into())
+    }
+
+    fn add(&mut self, event: Event) -> Result<String> {
+        let id = event.id.clone();
+        self.unsaved.push(event);
+        let (before, last) = self.unsaved.split_at(self.unsaved.len() - 1);
+        let _ = before;
+        self.overlay.apply(self.cache, &last[0])?;
+        Ok(id)
+    }
+
+    /// The records as they are with this change.
+    pub fn view(&mut self) -> Result<View<'_>> {
+        self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
+        Ok(View::new(self.cache, &self.log))
+    }
+
+    fn subject(&mut self, subject: &str) -> Result<Option<&Subject>> {
+        self.overlay.get(self.cache, &self.log, &self.unsaved, subject)
+    }
+
+    /// A work order; `None` where its creation is not known.
+    pub fn order(&mut self, id: &OrderId) -> Result<Option<Order>> {
+        match self.subject(&format!("order/{id}"))? {
+            Some(Subject::Order(f)) if f.state.created => Ok(Some(f.state.clone())),
+            _ => Ok(None),
+        }
+    }
+
+    pub fn message(&mut self, id: &RefId) -> Result<Option<Message>> {
+        match self.subject(&format!("mail/{id}"))? {
+            Some(Subject::Mail(f)) if f.state.sent => Ok(Some(f.state.clone())),
+            _ => Ok(None),
+        }
+    }
+
+    pub fn assignment(&mut self, agent: &AgentId) -> Result<Assignment> {
+        match self.subject(&format!("assignment/{agent}"))? {
+            Some(Subject::Assignment(f)) => Ok(f.state.clone()),
+            _ => Ok(Assignment::default()),
+        }
+    }
+
+    pub fn agent(&mut self, agent: &AgentId) -> Result<Agent> {
+        match self.subject(&format!("agent/{agent}"))? {
+            Some(Subject::Agent(f)) => Ok(f.state.clone()),
+            _ => Ok(Agent::default()),
+        }
+    }
+
+    /// Writes what was added into the log, in one `write`, and the cache to match. Gives the ids of the events and the
+    /// offset behind the last.
+    ///
+    /// A crash before the `write` leaves nothing; one after it leaves events that the next command takes in.
+    pub(super) fn finish(&mut self) -> Result<(Vec<String>, u64)> {
+        let mut built = self.cache.built()?;
+        let events = std::mem::take(&mut self.unsaved);
+        if !events.is_empty() {
+            let mut bytes = Vec::with_capacity(events.iter().map(|e| e.raw.len() + 1).sum());
+            for e in &events {
+                bytes.extend_from_slice(&e.raw);
+                bytes.push(b'\n');
+            }
+            let start = super::append::lines(&self.places.log(), &bytes)?;
+            let mut at = start;
+            for e in &events {
+                self.record_row(e, at)?;
+                at += e.raw.len() as u64 + 1;
+            }
+            if start == built.offset {
+                built.offset = at;
+                built.tail = self.tail_of(&bytes, at)?;
+            } else {
+                self.take_in_log(&mut built)?;
+            }
+            self.cache.set_built(&built)?;
+        }
+        self.overlay.flush(self.cache, &self.log, &[])?;
+        let clock = serde_json::to_string(&self.clock).unwrap_or_default();
+        self.cache.set_meta("clock", &clock)?;
+        self.quarantine.save(self.places)?;
+        Ok((events.into_iter().map(|e| e.id).collect(), built.offset))
+    }
+
+    /// The checksum kept as the log's tail, from the bytes just written where they suffice.
+    fn tail_of(&self, bytes: &[u8], end: u64) -> Result<i64> {
+        if let Some(from) = bytes.len().checked_sub(64) {
+            return Ok(sum(&bytes[from..]));
+        }
+        let start = end.saturating_sub(64);
+        let len = usize::try_from(end - start).unwrap_or_default();
+        fs::read_at(&self.log, start, len).map(|b| sum(&b)).map_err(StoreError::io("read .work/events.jsonl"))
+    }
+
+    fn record_row(&self, e: &Event, at: u64) -> Result<()> {
+        self.cache
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO events(off,len,id,sum,subject,home) VALUES(?,?,?,?,?,NULL)")?
+            .execute(params![
+                at.cast_signed(),
+                i64::try_from(e.raw.len()).unwrap_or_default(),
+                e.id,
+                sum(&e.raw),
+                e.subject()
+            ])?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Runs a decision on the present state and records what it adds, in one commit. A decision that fails records
+    /// nothing.
+    ///
+    /// When this returns `Ok`, the events are synced to the disk, and on the state branch. After a crash at any point
+    /// they are all there or a first part of them is; the next command brings everything derived up to date.
+    pub fn write<T, E: From<StoreError>>(
+        &mut self,
+        decide: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<Done<T>, E> {
+        let (value, events, end, warnings) = self.record(decide)?;
+        self.warnings.extend(warnings);
+        if self.has_loose()? {
+            self.publish_through(end)?;
+        }
+        Ok(Done { value, events, warnings: std::mem::take(&mut self.warnings) })
+    }
+
+    #[expect(clippy::type_complexity, reason = "the parts of a change, taken apart at once by its one caller")]
+    fn record<T, E: From<StoreError>>(
+        &mut self,
+        decide: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<(T, Vec<String>, u64, Vec<String>), E> {
+        self.with_state(|tx| {
+            let value = decide(tx)?;
+            let (events, end) = tx.finish()?;
+            Ok((value, events, end, std::mem::take(&mut tx.warnings)))
+        })
+    }
+
+    /// Takes the state lock, brings the cache up to date, takes in what foreign writers left, and runs `f`.
+    pub(super) fn with_state<T, E: From<StoreError>>(
+        &mut self,
+        f: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        self.with_prepared_state(|_| Ok(()), f)
+    }
+
+    /// Like [`Self::with_state`], with something the cache is to know before it is compared with log and branch.
+    pub(super) fn with_prepared_state<T, E: From<StoreError>>(
+        &mut self,
+        prepare: impl FnOnce(&Cache) -> Result<()>,
+        f: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let _lock = self.lock_state()?;
+        let restored = self.places.restore()?;
+        if self.cache.is_none() {
+            self.cache = Cache::open(&self.places.cache(), true)?;
+        }
+        let tip = self.present_tip()?;
+        let (rebuild, mut warnings) = (std::mem::take(&mut self.rebuild), Vec::new());
+        let result = {
+            let cache = self.cache.as_ref().ok_or(StoreError::NotInitialised)?;
+            let run = || -> std::result::Result<T, E> {
+                let mut tx = Tx::begin(self, cache, restored)?;
+                tx.rebuild = rebuild;
+                tx.see_tip(tip);
+                prepare(cache)?;
+                tx.catch_up()?;
+                if restored.log_was_gone {
+                    tx.take_in_texts()?;
+                }
+                tx.adopt()?;
+                if !tx.unsaved.is_empty() || tx.rebuilt || tx.arrived > 0 {
+                    // What others left stays recorded even where our own decision is refused.
+                    tx.finish()?;
+                    cache.commit()?;
+                    cache.begin()?;
+                }
+                match f(&mut tx) {
+                    Ok(value) => {
+                        cache.commit()?;
+                        Ok(value)
+                    }
+                    Err(e) => {
+                        warnings.append(&mut tx.warnings);
+                        Err(e)
+                    }
+                }
+            };
+            let result = run();
+            if result.is_err() {
+                cache.rollback();
+            }
+            result
+        };
+        self.warnings.append(&mut warnings);
+        result
+    }
+
+    /// The tip, or `None` where the ref is broken: the publisher mends it.
+    fn present_tip(&self) -> Result<Option<Oid>> {
+        Ok(self.repo.ref_target(&self.places.state_ref).unwrap_or_default())
+    }
+
+    fn lock_state(&self) -> Result<lock::FileLock> {
+        fs::create_private_dir(&self.places.private).map_err(StoreError::io("make the private folder"))?;
+        let taken = lock::acquire(&self.places.state_lock(), STATE_WAIT).map_err(StoreError::io("lock the state"))?;
+        taken.ok_or(StoreError::Busy { what: "the state", seconds: STATE_WAIT.as_secs() })
+    }
+}
