@@ -372,6 +372,21 @@ pub fn id() -> u32 {
     std::process::id()
 }
 
+/// The user the process runs as.
+pub fn user_id() -> u32 {
+    rustix::process::getuid().as_raw()
+}
+
+/// Whether somebody listens on a socket in the file system. A socket whose server died, or none at all, is `false`; any
+/// other obstacle is an error, so that a server that cannot be asked is not taken for one that is not there.
+pub fn socket_is_live(path: &Path) -> io::Result<bool> {
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(false),
+        Err(e) => Err(super::fs::named(path, &e)),
+    }
+}
+
 fn quote(word: &OsStr) -> String {
     let text = word.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
