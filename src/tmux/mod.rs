@@ -122,10 +122,9 @@ impl Server {
     /// Where the server's socket is, found as tmux finds it: `-L` and the private directory first, then `TMUX`, then
     /// `TMUX_TMPDIR` if it is there, then `/tmp`.
     fn socket(&self) -> PathBuf {
-        if self.socket_name.is_none() && self.private_dir.is_none() {
-            if let Some(path) = words::socket_of(env::var("TMUX").as_deref()) {
-                return path;
-            }
+        let is_default = self.socket_name.is_none() && self.private_dir.is_none();
+        if let Some(path) = words::socket_of(env::var("TMUX").as_deref()).filter(|_| is_default) {
+            return path;
         }
         let wanted = self.private_dir.clone().or_else(|| env::var_os("TMUX_TMPDIR").map(PathBuf::from));
         let dir = wanted.filter(|d| d.is_dir()).unwrap_or_else(|| PathBuf::from("/tmp"));
