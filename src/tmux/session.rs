@@ -19,9 +19,9 @@ const OF_TMUX: [&str; 2] = ["TMUX", "TMUX_PANE"];
 
 /// What runs in the pane: the program, as the words after it, and a tenth of a second of silence. tmux drops what a
 /// program wrote in its last instant if it hears of the end before the kernel has handed the text over; with the silence
-/// it never does. The shell reads none of the words, outlives the keys that a terminal turns into signals for both, and passes
-/// the exit code on. A hang-up ends it: the kernel sends one to the first process of a pane only, and to the rest when
-/// that one is gone.
+/// it never does. The shell reads none of the words, outlives the keys that a terminal turns into signals for both, and
+/// passes the exit code on. A hang-up ends it: the kernel sends one to the first process of a pane only, and to the rest
+/// when that one is gone.
 const LAST_WORDS: &str = r#"trap : INT QUIT TERM; "$@"; code=$?; sleep 0.1 2>/dev/null; exit $code"#;
 
 /// A session to be made.
