@@ -54,11 +54,23 @@ pub fn path_dirs() -> Vec<PathBuf> {
     var_os("PATH").map(|p| std::env::split_paths(&p).collect()).unwrap_or_default()
 }
 
+/// The names of all variables, sorted; a name that is not Unicode is left out.
+pub fn names() -> Vec<String> {
+    let mut names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    names.sort();
+    names
+}
+
 /// Finds an executable as a shell would: a name with a slash is itself, another is looked for along `PATH`.
 pub fn which(program: &str) -> Option<PathBuf> {
+    which_in(program, path_dirs())
+}
+
+/// Like [`which`], along other directories than those of our own `PATH`.
+pub fn which_in(program: &str, dirs: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
     let is_executable = |p: &PathBuf| rustix::fs::access(p, rustix::fs::Access::EXEC_OK).is_ok() && p.is_file();
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(is_executable);
     }
-    path_dirs().into_iter().map(|d| d.join(program)).find(is_executable)
+    dirs.into_iter().map(|d| d.join(program)).find(is_executable)
 }

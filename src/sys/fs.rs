@@ -221,6 +221,11 @@ pub fn symlink(target: &Path, link: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, link).map_err(|e| named(link, &e))
 }
 
+/// Where a link points; `None` where there is no link.
+pub fn read_link(path: &Path) -> Option<PathBuf> {
+    std::fs::read_link(path).ok()
+}
+
 /// The names in a directory, sorted; a directory that is not there has none.
 pub fn list(path: &Path) -> io::Result<Vec<String>> {
     #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]

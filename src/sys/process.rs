@@ -348,6 +348,24 @@ pub fn end_group(pid: u32) {
     let _ = kill_process_group(pid, Signal::KILL);
 }
 
+/// Whether the process group that this process led still has a member that is no zombie, even if the process itself is
+/// gone.
+pub fn group_alive(pid: u32) -> bool {
+    let group = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    if group.is_none_or(|g| rustix::process::test_kill_process_group(g).is_err()) {
+        return false;
+    }
+    // A group of zombies that nobody has reaped yet still takes a signal; only /proc tells.
+    let Ok(names) = super::fs::list(Path::new("/proc")) else { return true };
+    let group = pid.to_string();
+    let is_member = |name: &String| {
+        let stat = super::fs::read_to_string(&Path::new("/proc").join(name).join("stat")).unwrap_or_default();
+        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        fields.next().is_some_and(|state| state != "Z") && fields.nth(1) == Some(&group)
+    };
+    names.is_empty() || names.iter().filter(|n| n.starts_with(|c: char| c.is_ascii_digit())).any(is_member)
+}
+
 /// Whether a process with this id exists and is no zombie.
 pub fn alive(pid: u32) -> bool {
     match super::fs::read_to_string(Path::new(&format!("/proc/{pid}/stat"))) {
@@ -370,6 +388,21 @@ pub fn start_time(pid: u32) -> Option<u64> {
 /// Our own process id.
 pub fn id() -> u32 {
     std::process::id()
+}
+
+/// The user the process runs as.
+pub fn user_id() -> u32 {
+    rustix::process::getuid().as_raw()
+}
+
+/// Whether somebody listens on a socket in the file system. A socket whose server died, or none at all, is `false`; any
+/// other obstacle is an error, so that a server that cannot be asked is not taken for one that is not there.
+pub fn socket_is_live(path: &Path) -> io::Result<bool> {
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(false),
+        Err(e) => Err(super::fs::named(path, &e)),
+    }
 }
 
 fn quote(word: &OsStr) -> String {
