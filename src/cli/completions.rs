@@ -16,8 +16,8 @@ pub enum Shell {
 
 /// Print the completion script of a shell
 ///
-/// The script completes `git vermas`, `git-vermas`, `co` and `wo`: commands, options, and the ids that there are at this
-/// moment, with their titles. Where it goes:
+/// The script completes git vermas, git-vermas, co and wo: commands, options, and the ids
+/// that there are at this moment, with their titles. Where it goes:
 ///
 ///   bash  ~/.local/share/bash-completion/completions/git-vermas
 ///   zsh   a file _git-vermas in a directory of $fpath

@@ -28,7 +28,7 @@ pub fn called_wo(args: &[OsString]) -> bool {
 }
 
 fn not_text(position: usize, arg: &OsString) -> Fault {
-    Fault::usage(format!("argument {position} is not UTF-8 text: {}", arg.display()))
+    Fault::usage(format!("argument {position} is not UTF-8 text: {arg:?}"))
         .hint("give bytes that are no text in a file (-F), or rename the file")
 }
 
@@ -54,6 +54,6 @@ mod tests {
     fn bytes_that_are_no_text_are_named_by_place() {
         let args = [OsString::from("co"), OsString::from_vec(vec![b'a', 0xff])];
         let Err(Said::Fault(fault)) = words(&args) else { panic!("that was read") };
-        assert_eq!(fault.message, "argument 1 is not UTF-8 text: a\u{fffd}");
+        assert_eq!(fault.message, "argument 1 is not UTF-8 text: \"a\\xFF\"");
     }
 }

@@ -13,7 +13,7 @@ use crate::sys::process::Cmd;
 use crate::sys::{env, fs};
 
 /// The date of the last change to these pages that a reader would notice.
-const DATE: &str = "2026-12-01";
+const DATE: &str = "2026-11-22";
 
 /// Show the manual page, or write all pages to a directory
 ///
@@ -132,7 +132,7 @@ impl Page {
 
     /// Adds a section without the preamble that clap_mangen puts before each.
     fn part(&mut self, command: &clap::Command, render: Render) {
-        let man = Man::new(command.clone())
+        let man = Man::new(readable(command))
             .title(command.get_display_name().unwrap_or(command.get_name()).to_uppercase())
             .date(DATE)
             .source(concat!("git-vermas ", env!("CARGO_PKG_VERSION")))
@@ -210,6 +210,28 @@ impl Page {
         self.flush();
         self.out
     }
+}
+
+/// The command with its help as a page wants it: the description does not repeat the line under NAME, and words to
+/// choose from stand in the sentence.
+fn readable(command: &clap::Command) -> clap::Command {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let long = command.get_long_about().map(ToString::to_string);
+    let rest = long.as_deref().and_then(|l| l.strip_prefix(&about)).map(|l| l.trim_start_matches('\n').to_owned());
+    let command = match rest.filter(|r| !r.is_empty()) {
+        Some(rest) => command.clone().long_about(rest),
+        None => command.clone(),
+    };
+    command.mut_args(|a| {
+        let values = a.get_possible_values();
+        let names: Vec<&str> = values.iter().filter(|v| !v.is_hide_set()).map(|v| v.get_name()).collect();
+        if names.is_empty() || a.is_hide_possible_values_set() || values.iter().any(|v| v.get_help().is_some()) {
+            return a;
+        }
+        let help = a.get_long_help().or(a.get_help()).map(ToString::to_string).unwrap_or_default();
+        let help = format!("{help}: {}", names.join(", "));
+        a.long_help(help).hide_possible_values(true)
+    })
 }
 
 fn without_globals(command: &clap::Command) -> clap::Command {

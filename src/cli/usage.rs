@@ -71,10 +71,12 @@ fn fault(mut error: clap::Error) -> Fault {
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let (message, rest) = text.split_once("\n\n").unwrap_or((text, ""));
     let mut fault = Fault::usage(message.trim_end());
+    let mut near = false;
     for line in rest.lines().map(str::trim).filter(|l| !l.is_empty()) {
         if let Some(tip) = line.strip_prefix("tip: ") {
+            near |= tip.contains("similar");
             fault = fault.hint(tip);
-        } else if let Some(usage) = line.strip_prefix("Usage: ") {
+        } else if let Some(usage) = line.strip_prefix("Usage: ").filter(|_| !near) {
             fault = fault.hint(format!("usage: {usage}"));
         }
     }

@@ -113,15 +113,13 @@ impl Paint {
     }
 }
 
-/// When there are colours: `--color`.
+/// When there are colours: `--color`. `Auto` is on a terminal, unless the environment or git's settings say otherwise.
+/// The words are not explained one by one, since every command's help would repeat that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum When {
-    /// On a terminal, unless the environment or git's settings say otherwise
     #[default]
     Auto,
-    /// Always, also into a pipe
     Always,
-    /// Never
     Never,
 }
 

@@ -179,7 +179,7 @@ mod tests {
     fn on_a_terminal_the_elastic_column_gives_way() {
         let text = sample().render(Look { paint: Paint::new(false), width: Some(34) });
         insta::assert_snapshot!(text, @r"
-        ID     TITLE             P  WHO
+        ID     TITLE              P  WHO
         wo-1   Add a --version…  10
         wo-22  文档\n             2  slot0
         ");
