@@ -203,6 +203,30 @@ fn colours_come_when_asked_for() {
     assert!(String::from_utf8_lossy(&error.stderr).starts_with("\x1b[1;31merror:\x1b[0m unrecognized"));
 }
 
+/// Runs a shell line with a terminal of 60 by 10 as its standard streams (`script` is an essential package of Debian).
+fn on_a_terminal(line: &str) -> String {
+    let mut c = scrubbed("script");
+    c.args(["-qec", &format!("stty cols 60 rows 10; {line}"), "/dev/null"]).stdin(Stdio::null());
+    String::from_utf8_lossy(&c.output().unwrap().stdout).replace('\r', "")
+}
+
+#[test]
+fn a_terminal_gets_colour_several_lines_of_json_and_the_pager() {
+    assert!(on_a_terminal("git-vermas versoin").starts_with("\x1b[1;31merror:\x1b[0m unrecognized"));
+    assert!(on_a_terminal("TERM=dumb git-vermas versoin").starts_with("error: unrecognized"));
+    assert!(on_a_terminal("NO_COLOR=1 git-vermas versoin").starts_with("error: unrecognized"));
+    assert!(on_a_terminal("git-vermas version --json").starts_with("{\n  \"version\": \"0.1.0\",\n"));
+    let paged = on_a_terminal("PAGER='sed s/^/P:/' git-vermas --help");
+    assert!(paged.lines().all(|l| l.starts_with("P:")) && paged.contains("P:About\n"), "{paged}");
+    let chosen = on_a_terminal("PAGER='sed s/^/P:/' GIT_PAGER='sed s/^/G:/' git-vermas --help");
+    assert!(chosen.starts_with("G:"), "{chosen}");
+    for none in ["PAGER=cat", "PAGER=/no/such/pager 2>/dev/null"] {
+        assert!(on_a_terminal(&format!("{none} git-vermas --help")).contains("\nAbout\n"), "{none}");
+    }
+    let short = on_a_terminal("PAGER='sed s/^/P:/' git-vermas version");
+    assert_eq!(short, "git-vermas 0.1.0\n", "what fits the screen is not paged");
+}
+
 #[test]
 fn git_finds_it_as_a_subcommand() {
     let mut c = Command::from_std(scrubbed("git"));

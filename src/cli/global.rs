@@ -75,6 +75,62 @@ impl Global {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser as _;
+
+    #[derive(Debug, clap::Parser)]
+    struct Small {
+        #[command(flatten)]
+        global: Global,
+        #[command(subcommand)]
+        command: Outer,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    #[command(defer = true)]
+    enum Outer {
+        Group(Group),
+    }
+
+    #[derive(Debug, clap::Args)]
+    struct Group {
+        #[command(subcommand)]
+        command: Inner,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    #[command(defer = true)]
+    enum Inner {
+        Show(Show),
+    }
+
+    #[derive(Debug, clap::Args)]
+    struct Show {
+        #[arg(long)]
+        dir: Option<String>,
+        id: Vec<String>,
+    }
+
+    #[test]
+    fn commands_built_late_still_take_the_global_options() {
+        for line in
+            ["x group show --json a --as me b", "x --json group --as me show a b", "x group show a b --as me --json"]
+        {
+            let small = Small::try_parse_from(line.split(' ')).unwrap();
+            let Outer::Group(Group { command: Inner::Show(show) }) = small.command;
+            assert!(small.global.json, "{line}");
+            assert_eq!((small.global.identity.as_deref(), show.id), (Some("me"), vec!["a".to_owned(), "b".to_owned()]));
+        }
+        let both = Small::try_parse_from(["x", "group", "show", "--dir", "theirs", "-C", "ours"]).unwrap();
+        let Outer::Group(Group { command: Inner::Show(show) }) = both.command;
+        assert_eq!((show.dir.as_deref(), both.global.dir), (Some("theirs"), Some(PathBuf::from("ours"))));
+    }
+
+    #[test]
+    fn a_group_without_a_command_says_what_there_is() {
+        let error = Small::try_parse_from(["x", "group"]).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+        assert!(error.to_string().contains("show"), "{error}");
+    }
 
     #[test]
     fn a_glance_stops_at_the_double_dash() {
