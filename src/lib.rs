@@ -11,11 +11,11 @@
 //! git    → sys domain         the only user of gix and of the git program
 //! tmux   → sys domain         the only user of tmux
 //! agents → sys domain         how each agent CLI is started: argv, prompt, environment
-//! launch → sys tmux agents    one session per worker: in tmux, or as a background process
+//! launch → sys tmux agents domain    one session per worker: in tmux, or as a background process
 //! store  → domain wire sys git   `.work/` and the state branch
 //! app    → all above          use cases: plain values in, plain values out
-//! ui     → domain             tables, colour, escaping, pager
-//! cli    → app ui domain      clap; one file per command group
+//! ui     → domain sys app     tables, colour, escaping, pager (of app only the error it shows)
+//! cli    → all above          clap; one file per command group
 //! ```
 //!
 //! # Invariants

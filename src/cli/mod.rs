@@ -1,6 +1,113 @@
-//! Under construction.
+//! The command line: words in, an exit code out.
+//!
+//! # How a command group is added
+//!
+//! 1. One file `cli/<group>.rs` with `#[derive(clap::Args)] pub struct Args`. Its doc comment is the help and the man
+//!    page: a first line without a full stop, then an empty line and the rest. A group of commands holds
+//!    `#[command(subcommand)] command: Command`, an enum with `#[derive(clap::Subcommand)] #[command(defer = true)]`
+//!    whose variants each hold an `Args` type of their own. Variants have no doc comment: the type has it.
+//! 2. `impl Args { pub fn run(self, ctx: &Context) -> Result<(), Fault> }`: parse at the edge, call the use case in
+//!    `app`, show what it gave through `ctx.ui`. Nothing is printed in any other way.
+//! 3. A variant in [`Command`], a line in its `run`, and a place in [`overview::GROUPS`], which a test insists on.
+//! 4. An argument that takes a live name says so: `#[arg(add = complete::ids(Kind::WorkOrder))]`.
+//!
+//! `#[command(defer = true)]` builds the arguments of a command only when it is called: start-up costs the names.
+//!
+//! **Invariant:** no runtime, no repository and no setting is touched before a command asks for it.
+
+pub mod complete;
+mod completions;
+mod context;
+mod crash;
+mod global;
+mod invoke;
+pub mod man;
+mod man_text;
+pub mod overview;
+mod usage;
+mod version;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
-pub fn run(_args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    ExitCode::SUCCESS
+
+use clap::builder::styling::{AnsiColor, Style, Styles};
+use clap::{CommandFactory as _, Parser as _};
+
+pub use context::Context;
+pub use crash::install as install_crash_report;
+pub use global::Global;
+
+use crate::app::fault::Fault;
+
+/// The colours of help, out of the ones that `ui` knows.
+const STYLES: Styles =
+    Styles::plain().header(Style::new().bold()).usage(Style::new().bold()).literal(AnsiColor::Cyan.on_default());
+
+/// A factory for coding agents in any git repository, with git as the only database
+///
+/// Work orders, assignments, mail and events live on one branch of this repository; workers do the orders, each in a
+/// worktree and a terminal session of its own; a merge queue tests what they hand in and lands it.
+#[derive(Debug, clap::Parser)]
+#[command(name = "git-vermas", bin_name = "git vermas", version, styles = STYLES, max_term_width = 100)]
+#[command(subcommand_value_name = "command", arg_required_else_help = false)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Every command, in the order in which help lists them.
+#[derive(Debug, clap::Subcommand)]
+#[command(defer = true)]
+pub enum Command {
+    Completions(completions::Args),
+    Man(man::Args),
+    Version(version::Args),
+}
+
+impl Command {
+    fn run(self, ctx: &Context) -> Result<(), Fault> {
+        match self {
+            Self::Completions(args) => args.run(ctx),
+            Self::Man(args) => args.run(ctx),
+            Self::Version(args) => args.run(ctx),
+        }
+    }
+}
+
+/// The whole tree of commands with every argument built: for help, man pages and completion.
+pub fn tree() -> clap::Command {
+    let mut tree = Cli::command();
+    tree.build();
+    tree
+}
+
+/// Runs the program on its arguments, the first of which is the name it was called by.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    crash::install();
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(shell) = complete::asked() {
+        return ExitCode::from(complete::answer(&shell, &args));
+    }
+    ExitCode::from(start(&args))
+}
+
+fn start(args: &[OsString]) -> u8 {
+    let glance = Global::glance(args);
+    let said = invoke::words(args).and_then(|words| {
+        if words.len() < 2 {
+            return Err(usage::nothing_said(&glance));
+        }
+        Cli::try_parse_from(&words).map_err(|e| usage::Said::from_clap(e, &words))
+    });
+    let cli = match said {
+        Ok(cli) => cli,
+        Err(said) => return said.tell(&Context::new(glance)),
+    };
+    let ctx = Context::new(cli.global);
+    match ctx.prepare().and_then(|()| cli.command.run(&ctx)) {
+        Ok(()) => 0,
+        Err(fault) => ctx.fail(&fault),
+    }
 }

@@ -1,7 +1,7 @@
 //! The process environment: reading it, and what of it children must not inherit.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The variables that tell git which repository it is in (`git rev-parse --local-env-vars`, git 2.47). A child that
 /// inherits them from a hook works on the wrong repository, so every child is started without them.
@@ -42,6 +42,11 @@ pub fn var_os(name: &str) -> Option<OsString> {
 /// The directory the process stands in.
 pub fn current_dir() -> std::io::Result<PathBuf> {
     std::env::current_dir()
+}
+
+/// Moves the process to another directory. Only at the start, before a second thread or a path was opened.
+pub fn set_current_dir(dir: &Path) -> std::io::Result<()> {
+    std::env::set_current_dir(dir)
 }
 
 /// The program that runs now, as an absolute path.
