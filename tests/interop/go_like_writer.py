@@ -22,10 +22,11 @@ import re
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from vermas_py import ALPHABET, FormatError, dump, fail, parse_object, parse_time
+from vermas_py import ALPHABET, EPOCH, FormatError, dump, fail, parse_object, parse_time
 
 Json = dict[str, Any]
 
@@ -77,7 +78,7 @@ def _string(text: str) -> str:
 def format_nano(nanos: int, offset_minutes: int = 0) -> str:
     """RFC3339Nano: the fraction without trailing zeros, `Z` or a local offset."""
     seconds, rest = divmod(nanos + offset_minutes * 60 * 10**9, 10**9)
-    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    text = (EPOCH + timedelta(seconds=seconds)).isoformat()
     if rest:
         text += f".{rest:09d}".rstrip("0")
     if offset_minutes == 0:

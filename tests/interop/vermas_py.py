@@ -18,7 +18,6 @@ error.
 from __future__ import annotations
 
 import argparse
-import calendar
 import json
 import os
 import random
@@ -28,12 +27,15 @@ import time
 import tomllib
 from collections import Counter
 from dataclasses import dataclass, field, fields
-from datetime import datetime, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Callable, ClassVar, Generic, Iterator, TypeVar
 
 Json = dict[str, Any]
 
+EPOCH = datetime(1970, 1, 1)
+FIRST_SECOND = round((datetime(1, 1, 1) - EPOCH).total_seconds())
+LAST_SECOND = round((datetime(9999, 12, 31, 23, 59, 59) - EPOCH).total_seconds())
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_FORM = re.compile(r"[a-z]{1,8}-[A-Za-z0-9_]{1,64}(\.[0-9]+)*", re.ASCII)
 AGENT_FORM = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}(/[a-z0-9][a-z0-9_-]{0,62}){0,2}", re.ASCII)
@@ -92,9 +94,10 @@ def parse_time(text: object) -> int:
         raise FormatError(f"not a time: {text!r}: {error}") from None
     if second > 60:
         raise FormatError(f"not a time: {text!r}")
-    seconds = calendar.timegm(moment.timetuple()) + (second == 60)
-    nanos = int((match[7] or "").ljust(9, "0")[:9])
-    return (seconds - _offset_seconds(match[8])) * 10**9 + nanos
+    seconds = round((moment - EPOCH).total_seconds()) + (second == 60) - _offset_seconds(match[8])
+    if not FIRST_SECOND <= seconds <= LAST_SECOND:
+        raise FormatError(f"outside of the years 1 to 9999: {text!r}")
+    return seconds * 10**9 + int((match[7] or "").ljust(9, "0")[:9])
 
 
 def _offset_seconds(text: str | None) -> int:
@@ -109,7 +112,7 @@ def _offset_seconds(text: str | None) -> int:
 def format_time(nanos: int) -> str:
     """UTC with milliseconds, cut off and not rounded: `2026-01-06T12:00:00.000Z`."""
     seconds, rest = divmod(nanos, 10**9)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest // 10**6:03d}Z"
+    return (EPOCH + timedelta(seconds=seconds)).isoformat() + f".{rest // 10**6:03d}Z"
 
 
 # --- strict JSON ----------------------------------------------------------
@@ -962,11 +965,11 @@ def _event_verbs(verbs: Any) -> None:
 
 
 def _clock(args: argparse.Namespace) -> Callable[[], str]:
-    if args.now:
-        return lambda: args.now
+    """One time for all that a command writes."""
+    now = args.now or format_time(time.time_ns())
     if args.naive_time:
-        return lambda: datetime.now(timezone.utc).replace(tzinfo=None).isoformat()
-    return lambda: format_time(time.time_ns())
+        now = now.removesuffix("Z")
+    return lambda: now
 
 
 def fail(kind: str, message: str) -> int:
