@@ -250,6 +250,10 @@ ORDER_DEFAULTS: Json = {
 }
 
 
+def text_or(value: object, other: str) -> str:
+    return value if isinstance(value, str) else other
+
+
 def time_or(value: object, other: int) -> int:
     try:
         return parse_time(value)
@@ -365,8 +369,7 @@ class Order:
         record |= {name: self.fields[name].value(ORDER_DEFAULTS[name]) for name in ORDER_FIELDS}
         record["created_at"] = format_time(time_or(first.data.get("created_at"), first.at))
         record["updated_at"] = format_time(self.updated_at)
-        creator = first.data.get("created_by")
-        record["created_by"] = creator if isinstance(creator, str) else first.actor
+        record["created_by"] = text_or(first.data.get("created_by"), first.actor)
         record["dependencies"] = [self.dependencies.adds[key][0][1]
                                   for key in self.dependencies.items()]
         record["labels"] = self.labels.items()
@@ -386,18 +389,17 @@ def texts(value: object) -> list[str]:
 
 def dependencies(items: list[Any], event: Event) -> dict[tuple[str, str], Json]:
     """Dependencies by (id, type); a bare id, as old writers have it, blocks."""
-    found = {}
+    found: dict[tuple[str, str], Json] = {}
     for item in items:
         raw = {"depends_on_id": item} if isinstance(item, str) else item
         id = raw.get("depends_on_id") if isinstance(raw, dict) else None
         if not isinstance(id, str) or not ID_FORM.fullmatch(id):
             continue
-        kind = raw.get("type") if isinstance(raw.get("type"), str) else "blocks"
-        by = raw.get("created_by")
+        kind = text_or(raw.get("type"), "blocks")
         found[id, kind] = {
             "depends_on_id": id, "type": kind,
             "created_at": format_time(time_or(raw.get("created_at"), event.at)),
-            "created_by": by if isinstance(by, str) else event.actor,
+            "created_by": text_or(raw.get("created_by"), event.actor),
         }
     return found
 
@@ -460,7 +462,8 @@ def assignment_of(events: list[Placed]) -> str | None:
         elif by.event.type == "assignment.set" and data.get("ref_type") in REF_TYPES:
             if isinstance(id := data.get("ref_id"), str) and ID_FORM.fullmatch(id):
                 held.write(by, f"{data['ref_type']}:{id}")
-    return held.value()
+    value: str | None = held.value()
+    return value
 
 
 # --- the whole state ------------------------------------------------------
@@ -540,6 +543,10 @@ def work_lines(work: Path) -> Iterable[bytes]:
 # --- compare --------------------------------------------------------------
 
 
+#: For each dependency, by (id, type), all concurrent accounts of it.
+Accounts = dict[tuple[str, str], list[Json]]
+
+
 @dataclass
 class Comparison:
     """The model against the projections of one directory."""
@@ -561,13 +568,14 @@ class Comparison:
         self._assignments()
         return self.differences
 
-    def _alternatives(self) -> dict[str, dict[tuple[str, str], list[Json]]]:
+    def _alternatives(self) -> dict[str, Accounts]:
         """All concurrent accounts of each dependency, any of which may be shown."""
         return {id: {key: [detail for _, detail in adds]
                      for key, adds in order.dependencies.adds.items()}
                 for id, order in self.state.orders.items()}
 
-    def _records(self, file: str, expected: dict[str, Json], alternatives: Json) -> None:
+    def _records(self, file: str, expected: dict[str, Json],
+                 alternatives: dict[str, Accounts]) -> None:
         seen: set[str] = set()
         for number, line in read_lines(self.work / file):
             try:
@@ -585,7 +593,7 @@ class Comparison:
         for id in sorted(set(expected) - seen):
             self.differ(file, id, "missing", expected[id], None)
 
-    def _fields(self, file: str, expected: Json, actual: Json, alternatives: Json) -> None:
+    def _fields(self, file: str, expected: Json, actual: Json, alternatives: Accounts) -> None:
         for key, value in expected.items():
             other = actual.get(key)
             if key not in actual or not self._same(key, value, other, alternatives):
@@ -594,7 +602,7 @@ class Comparison:
                 self.differ(file, expected["id"], f"{key}: form", value, other)
 
     @staticmethod
-    def _same(key: str, expected: Any, actual: Any, alternatives: Json) -> bool:
+    def _same(key: str, expected: Any, actual: Any, alternatives: Accounts) -> bool:
         if key in TIMES:
             return same_time(expected, actual)
         if key == "labels":
@@ -616,8 +624,9 @@ class Comparison:
                 continue
             actual = ":".join(content) if content else None
             # Two agents of one file name are a fault of the data; either may stand there.
-            if actual not in (expected.get(name) or {None}):
-                self.differ(name, name, "content", sorted(expected.get(name, ())), actual)
+            wanted = expected.get(name, set())
+            if actual not in wanted and (actual or wanted):
+                self.differ(name, name, "content", sorted(wanted), actual)
 
 
 TIMES = frozenset({"created_at", "updated_at", "timestamp", "read_at"})
@@ -640,9 +649,9 @@ def same_time(expected: str | None, actual: object) -> bool:
     return _is_time(actual) and parse_time(actual) // 10**6 == parse_time(expected) // 10**6
 
 
-def same_dependencies(expected: dict[tuple[str, str], list[Json]], actual: list[Any]) -> bool:
+def same_dependencies(expected: Accounts, actual: list[Any]) -> bool:
     """The same set, each told as one of its concurrent accounts tells it."""
-    found = {(item.get("depends_on_id"), item.get("type")): item
+    found = {(str(item.get("depends_on_id")), str(item.get("type"))): item
              for item in actual if isinstance(item, dict)}
     if len(found) != len(actual) or found.keys() != expected.keys():
         return False

@@ -111,17 +111,15 @@ class Drafter:
 
     def _event(self, style: str) -> Json:
         event_type, data = self._event_data(style)
-        record = {
+        return {
             "event_id": self._id("evt", 12), "event_type": event_type, "timestamp": self._now(),
             "actor": self.actor, "correlation_id": None, "caused_by": None, "data": data,
         }
-        return record
 
     def _event_data(self, style: str) -> tuple[str, Json]:
-        note = {"body": f"note {self.count} <&> \u00e4\u2028", "n": self.count}
+        note: Json = {"body": f"note {self.count} <&> \u00e4\u2028", "n": self.count}
         if style in ODD_STYLES or style == "long" or self.rng.random() < 0.3:
-            extra = {"nan": {"load": float("nan")}, "surrogate": {"name": "\ud83d"}}
-            return "stress.noted", note | extra.get(style, {})
+            return "stress.noted", note | self._odd(style)
         if self.orders and self.rng.random() < 0.6:
             return "work_order.commented", {"work_order_id": self.rng.choice(self.orders)} | note
         self.orders.append(self._id("wo"))
@@ -133,7 +131,7 @@ class Drafter:
 
     def _work_order(self, style: str) -> Json:
         now = self._now()
-        record = {
+        record: Json = {
             "id": self._id("wo"), "title": f"Order {self.count} <&>", "description": "as told",
             "status": "open", "priority": self.rng.randrange(5), "issue_type": "task",
             "created_at": now, "updated_at": now, "created_by": self.actor, "assignee": None,
@@ -142,7 +140,7 @@ class Drafter:
         return record | self._odd(style)
 
     def _message(self, style: str) -> Json:
-        record = {
+        record: Json = {
             "id": self._id("msg"), "from": self.actor, "to": "ceo",
             "subject": f"Subject {self.count}", "body": "as told", "message_type": None,
             "timestamp": self._now(), "read_at": None, "priority": "normal", "metadata": {},
@@ -151,7 +149,8 @@ class Drafter:
 
     @staticmethod
     def _odd(style: str) -> Json:
-        return {"nan": {"x_load": float("nan")}, "surrogate": {"x_name": "\ud83d"}}.get(style, {})
+        odd: dict[str, Json] = {"nan": {"x_load": float("nan")}, "surrogate": {"x_name": "\ud83d"}}
+        return odd.get(style, {})
 
 
 def _python_text(record: Json, style: str, count: int) -> str:
@@ -439,20 +438,24 @@ class Lines:
 
 def git(repo: Path, *words: str, stdin: bytes = b"") -> bytes:
     """Standard output of a git command. Raises CalledProcessError."""
-    done = subprocess.run(["git", "-C", str(repo), *words], input=stdin,
+    environment = {key: value for key, value in os.environ.items()
+                   if key not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")}
+    done = subprocess.run(["git", "-C", str(repo), *words], input=stdin, env=environment,
                           capture_output=True, check=True)
     return done.stdout
 
 
 def branch_segments(repo: Path, branch: str) -> dict[str, bytes]:
     """Content of each `events/{replica}/{n}.jsonl` on the branch, by path."""
-    listing = git(repo, "ls-tree", "-r", "-z", "--full-tree", f"refs/heads/{branch}", "--", "events/")
+    words = ("ls-tree", "-r", "-z", "--full-tree", f"refs/heads/{branch}", "--", "events/")
+    listing = git(repo, *words)
     found = {}
     for entry in listing.decode().split("\0")[:-1]:
         meta, _, path = entry.partition("\t")
         if path.count("/") == 2 and path.endswith(".jsonl"):
             found[path] = meta.split()[2]
-    contents = git(repo, "cat-file", "--batch", stdin="".join(f"{oid}\n" for oid in found.values()).encode())
+    asked = "".join(f"{oid}\n" for oid in found.values()).encode()
+    contents = git(repo, "cat-file", "--batch", stdin=asked)
     return dict(zip(found, _batch(contents)))
 
 
@@ -467,7 +470,8 @@ def _batch(output: bytes) -> Iterator[bytes]:
 
 def quarantine_bytes(repo: Path) -> bytes:
     """Everything that lies in quarantine under the git common directory."""
-    common = Path(git(repo, "rev-parse", "--path-format=absolute", "--git-common-dir").decode().rstrip("\n"))
+    answer = git(repo, "rev-parse", "--path-format=absolute", "--git-common-dir")
+    common = Path(os.fsdecode(answer.removesuffix(b"\n")))
     parts = [path.read_bytes() for path in sorted((common / "vermas").rglob("*"))
              if path.is_file() and "quarantine" in str(path.relative_to(common))]
     return b"\n".join(parts)
@@ -544,8 +548,9 @@ def verify(args: argparse.Namespace) -> tuple[Json, bool]:
         for entry in read_part(manifest):
             verifier.check(entry)
     repeated = sum(n - 1 for n in verifier.branch.count.values()) if verifier.branch else 0
-    result = {
-        "ok": not verifier.lost and not repeated, "counts": dict(verifier.counts),
+    fine = not verifier.lost and not repeated
+    result: Json = {
+        "ok": fine, "counts": dict(verifier.counts),
         "lost": len(verifier.lost), "lost_first": verifier.lost[:20],
         "branch_lines": verifier.branch.count.total() if verifier.branch else None,
         "branch_duplicates": repeated, "segments": len(segments),
@@ -553,7 +558,7 @@ def verify(args: argparse.Namespace) -> tuple[Json, bool]:
         "segments_without_final_newline": sum(
             not content.endswith(b"\n") for content in segments.values() if content),
     }
-    return result, result["ok"]
+    return result, fine
 
 
 def _contents(paths: list[Path]) -> Iterator[bytes]:

@@ -217,6 +217,8 @@ class Model:
     #: Attribute names that differ from their key.
     KEYS: ClassVar[dict[str, str]] = {}
 
+    extra: Json = field(default_factory=dict, kw_only=True)
+
     @classmethod
     def attributes(cls) -> dict[str, str]:
         """Key in the file by attribute name, in the order of writing."""
@@ -238,8 +240,7 @@ class Model:
 
     def to_json(self) -> Json:
         """The object to write: own fields first, then what was not known."""
-        own = {key: getattr(self, name) for name, key in self.attributes().items()}
-        return own | getattr(self, "extra")
+        return {key: getattr(self, name) for name, key in self.attributes().items()} | self.extra
 
 
 def is_dependency(value: object) -> str | None:
@@ -267,7 +268,6 @@ class WorkOrder(Model):
     dependencies: list[Json] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     metadata: Json = field(default_factory=dict)
-    extra: Json = field(default_factory=dict)
 
     RULES = {
         "id": is_id, "title": is_title, "description": is_text,
@@ -291,7 +291,6 @@ class Message(Model):
     read_at: str | None
     priority: str
     metadata: Json
-    extra: Json = field(default_factory=dict)
 
     KEYS = {"sender": "from"}
     RULES = {
@@ -311,7 +310,6 @@ class Event(Model):
     correlation_id: str | None = None
     caused_by: str | None = None
     data: Json = field(default_factory=dict)
-    extra: Json = field(default_factory=dict)
 
     RULES = {
         "event_id": is_id, "event_type": is_text, "timestamp": is_time, "actor": is_agent,
@@ -654,9 +652,8 @@ def _check_explained(work: Path, kept: dict[str, list[Any]], report: Report) -> 
         for record in kept[file]:
             if record.id not in known:
                 report.problem(file, 0, f"{record.id}: no {event_type} explains it")
-    set_events = [e for e in events if e.event_type == "assignment.set"]
-    told = {(assignment_name(str(e.data.get("agent"))), e.data.get("ref_type"), e.data.get("ref_id"))
-            for e in set_events}
+    told = {(assignment_name(str(e.data.get("agent"))), e.data.get("ref_type"),
+             e.data.get("ref_id")) for e in events if e.event_type == "assignment.set"}
     for path in sorted(work.glob(".assignment-*")):
         try:
             content = read_assignment(path)
