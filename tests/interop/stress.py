@@ -17,6 +17,7 @@ output carries JSON only.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -361,24 +362,27 @@ class Run:
             self.counts["deaths"] += 1
 
     def _join(self) -> Json:
-        entries = [entry for part in sorted(self.plan.parts.iterdir()) for entry in read_part(part)]
+        files: Counter[str] = Counter()
+        styles: Counter[str] = Counter()
         with open(self.plan.manifest, "x") as out:
-            out.writelines(dump(entry) + "\n" for entry in entries)
+            for part in sorted(self.plan.parts.iterdir()):
+                for entry in read_part(part):
+                    out.write(dump(entry) + "\n")
+                    files[entry["file"]] += 1
+                    styles[entry["style"]] += 1
         shutil.rmtree(self.plan.parts)
         return {
             "seed": self.plan.seed, "manifest": str(self.plan.manifest),
-            "acknowledged": dict(Counter(entry["file"] for entry in entries)),
-            "styles": dict(Counter(entry["style"] for entry in entries)),
+            "acknowledged": dict(files), "styles": dict(styles),
             "deaths": self.counts["deaths"], "killed": self.counts["killed"],
             "failed": self.counts["failed"],
         }
 
 
-def read_part(path: Path) -> list[Json]:
-    """The entries of a notes file; a torn last one was no acknowledgement."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+def read_part(path: Path) -> Iterator[Json]:
+    """The entries of a notes file or a manifest; a torn last one was no acknowledgement."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as source:
+        yield from (json.loads(line) for line in source if line.endswith(b"\n"))
 
 
 # --- verify ---------------------------------------------------------------
@@ -535,6 +539,8 @@ class Verifier:
 
 def verify(args: argparse.Namespace) -> tuple[Json, bool]:
     """The result to print, and whether nothing was lost. Raises OSError, CalledProcessError."""
+    if absent := [str(path) for path in args.manifest if not path.is_file()]:
+        raise FileNotFoundError(f"no manifest: {absent}")
     segments = branch_segments(args.repo, args.branch) if args.repo else {}
     archive = sorted((args.work / "events").glob("*.jsonl"))
     verifier = Verifier(
