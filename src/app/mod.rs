@@ -1,6 +1,11 @@
 //! Use cases: plain values in, plain values out. No text for people, no clap, no colour.
 
 pub mod candidates;
+pub mod commits;
 pub mod fault;
+pub mod landing;
+pub mod orders;
+pub mod session;
 
 pub use fault::{Fault, Kind};
+pub use session::Session;

@@ -37,5 +37,5 @@ pub use init::{InitReport, init};
 pub use open::Store;
 pub use places::Places;
 pub use quarantine::Quarantined;
-pub use view::{Filter, OrderRow, Sort};
+pub use view::{Filter, OrderRow, Sort, View};
 pub use write::{Done, Tx};

@@ -1,0 +1,175 @@
+//! Who asks, and the state they ask about.
+
+use std::path::Path;
+
+use super::fault::{Fault, Kind};
+use crate::domain::{AgentId, OrderId, RefId, Refusal, Why};
+use crate::git::{Repo, RepoError};
+use crate::store::{Done, Store, StoreError, Tx, View};
+use crate::sys::env;
+
+/// The slots a factory has where nothing else is set.
+pub const DEFAULT_SLOTS: u32 = 5;
+
+/// An open state and the agent on whose behalf things happen.
+pub struct Session {
+    pub store: Store,
+    pub actor: AgentId,
+    warnings: Vec<String>,
+}
+
+impl Session {
+    /// Opens the state of the repository stood in. `identity` is what `--as` said.
+    pub fn open(identity: Option<&str>) -> Result<Self, Fault> {
+        let repo = repository()?;
+        let store = Store::open(repo)?;
+        Self::with_store(store, identity)
+    }
+
+    pub fn with_store(store: Store, identity: Option<&str>) -> Result<Self, Fault> {
+        let actor = identity_of(&store, identity)?;
+        Ok(Self { store, actor, warnings: Vec::new() })
+    }
+
+    pub fn view(&mut self) -> Result<View<'_>, Fault> {
+        Ok(self.store.view()?)
+    }
+
+    /// Runs a decision and records what it adds; see [`Store::write`].
+    pub fn write<T>(&mut self, decide: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        Ok(self.write_noted(decide)?.value)
+    }
+
+    /// Like [`Self::write`], with the ids of the events.
+    pub fn write_noted<T>(&mut self, decide: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault>) -> Result<Done<T>, Fault> {
+        let mut done = self.store.write(decide)?;
+        self.warnings.append(&mut done.warnings);
+        Ok(done)
+    }
+
+    /// What the person should be told beside the result, once.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        let mut all = std::mem::take(&mut self.warnings);
+        all.append(&mut self.store.take_warnings());
+        all
+    }
+
+    pub fn setting(&self, key: &str) -> Option<String> {
+        self.store.repo().settings().get(key)
+    }
+
+    pub fn factory(&self) -> &str {
+        &self.store.places().factory
+    }
+
+    pub fn slots(&self) -> u32 {
+        self.setting("vermas.slots").and_then(|s| s.trim().parse().ok()).unwrap_or(DEFAULT_SLOTS)
+    }
+
+    /// The work order that an abbreviation means.
+    pub fn order_id(&mut self, text: &str) -> Result<OrderId, Fault> {
+        Ok(self.store.find_order(text)?)
+    }
+
+    pub fn message_id(&mut self, text: &str) -> Result<RefId, Fault> {
+        Ok(self.store.find_message(text)?)
+    }
+
+    /// An agent as a person writes it: in full, or `slot0`, `supervisor`, `qa` of this factory.
+    pub fn agent_id(&self, text: &str) -> Result<AgentId, Fault> {
+        let factory = self.factory();
+        let slot = text.strip_prefix("slot").unwrap_or(text);
+        if let Ok(n) = slot.parse::<u32>() {
+            return Ok(AgentId::worker(factory, n));
+        }
+        match text {
+            "supervisor" => Ok(AgentId::supervisor(factory)),
+            "qa" => Ok(AgentId::qa(factory)),
+            other => Ok(other.parse()?),
+        }
+    }
+}
+
+/// The repository stood in, found as git finds it.
+pub fn repository() -> Result<Repo, Fault> {
+    Ok(Repo::discover(&env::current_dir()?)?)
+}
+
+/// `--as`, else `AGENT_ID`, else the worker in whose worktree we stand, else the setting, else the ceo.
+fn identity_of(store: &Store, given: Option<&str>) -> Result<AgentId, Fault> {
+    let bad = |from: &str, e: crate::domain::id::BadId| Fault::usage(format!("{from}: {e}"));
+    if let Some(name) = given {
+        return name.parse().map_err(|e| bad("--as", e));
+    }
+    if let Some(name) = env::var("AGENT_ID") {
+        return name.parse().map_err(|e| bad("AGENT_ID", e));
+    }
+    if let Some(slot) = store.repo().here().and_then(|h| slot_of(store, h)) {
+        return Ok(AgentId::worker(&store.places().factory, slot));
+    }
+    match store.repo().settings().get("vermas.identity") {
+        Some(name) => name.parse().map_err(|e| bad("git config vermas.identity", e)),
+        None => Ok(AgentId::ceo()),
+    }
+}
+
+/// The slot whose worktree this is.
+fn slot_of(store: &Store, here: &Path) -> Option<u32> {
+    let workers = crate::sys::fs::canonicalize(&store.places().workers).ok()?;
+    let name = here.strip_prefix(workers).ok()?.to_str()?;
+    name.strip_prefix("slot")?.parse().ok()
+}
+
+impl From<Refusal> for Fault {
+    fn from(r: Refusal) -> Self {
+        let kind = match r.why {
+            Why::Usage => Kind::Usage,
+            Why::NotFound => Kind::NotFound,
+            Why::NotPermitted => Kind::NotPermitted,
+            Why::Conflict => Kind::Conflict,
+            Why::State => Kind::Failed,
+        };
+        r.hints.into_iter().fold(Self::new(kind, r.message), Self::hint)
+    }
+}
+
+impl From<crate::domain::id::BadId> for Fault {
+    fn from(e: crate::domain::id::BadId) -> Self {
+        Self::usage(e.to_string())
+    }
+}
+
+impl From<RepoError> for Fault {
+    fn from(e: RepoError) -> Self {
+        match e {
+            RepoError::NotARepository | RepoError::Untrusted(_) => Self::git(e.to_string()),
+            RepoError::Io(e) => e.into(),
+            RepoError::Locked { .. } => Self::failed(e.to_string())
+                .hint("if no git command runs here any more, that file was left by one that was killed: look at it, then move it away"),
+            other => Self::failed(other.to_string()).hint("git vermas doctor"),
+        }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(e: StoreError) -> Self {
+        let text = e.to_string();
+        match e {
+            StoreError::NotInitialised => Self::failed(text).hint("git vermas init"),
+            StoreError::Repo(e) => e.into(),
+            StoreError::Refused(r) => r.into(),
+            StoreError::Io { source, .. } => {
+                let plain: Self = source.into();
+                plain.hints.into_iter().fold(Self::failed(text), Self::hint)
+            }
+            StoreError::Unknown { source, .. } => {
+                let plain: Self = source.into();
+                let fault = Self::failed(text)
+                    .hint("look before you try again: what was written is shown by git vermas events tail");
+                plain.hints.into_iter().fold(fault, Self::hint)
+            }
+            StoreError::Cache { .. } => Self::failed(text).hint("git vermas rebuild"),
+            StoreError::Busy { .. } => Self::failed(text).hint("see what runs: git vermas doctor"),
+        }
+    }
+}
