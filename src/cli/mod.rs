@@ -19,13 +19,22 @@ pub mod complete;
 mod completions;
 mod context;
 mod crash;
+mod dispatch;
 mod global;
+mod hooks;
+mod init;
 mod invoke;
 pub mod man;
 mod man_text;
 pub mod overview;
+mod qa;
+mod supervise;
+mod sync;
 mod usage;
 mod version;
+mod wo;
+mod worker;
+mod worktree;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -62,16 +71,36 @@ pub struct Cli {
 #[command(defer = true)]
 pub enum Command {
     Completions(completions::Args),
+    Dispatch(dispatch::Args),
+    Hooks(hooks::Args),
+    Init(init::Args),
     Man(man::Args),
+    Qa(qa::Args),
+    Supervise(supervise::Args),
+    Sync(sync::Args),
     Version(version::Args),
+    Wo(wo::Args),
+    Worker(worker::Args),
+    Workers(worker::Workers),
+    Worktree(worktree::Args),
 }
 
 impl Command {
     fn run(self, ctx: &Context) -> Result<(), Fault> {
         match self {
             Self::Completions(args) => args.run(ctx),
+            Self::Dispatch(args) => args.run(ctx),
+            Self::Hooks(args) => args.run(ctx),
+            Self::Init(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
+            Self::Qa(args) => args.run(ctx),
+            Self::Supervise(args) => args.run(ctx),
+            Self::Sync(args) => args.run(ctx),
             Self::Version(args) => args.run(ctx),
+            Self::Wo(args) => args.run(ctx),
+            Self::Worker(args) => args.run(ctx),
+            Self::Workers(args) => args.run(ctx),
+            Self::Worktree(args) => args.run(ctx),
         }
     }
 }
