@@ -1,1 +1,12 @@
-//! Under construction.
+//! The git room: the only user of gix and of the git program.
+
+pub mod history;
+pub mod index_file;
+pub mod name;
+pub mod program;
+pub mod rescue;
+pub mod rescue_read;
+pub mod scratch;
+pub mod slot;
+pub mod status;
+pub mod worktree;

@@ -1,0 +1,5 @@
+//! The git room against real git, in temporary directories with no configuration but their own.
+
+mod rescue;
+mod support;
+mod worktree;
