@@ -2,6 +2,10 @@
 
 pub mod history;
 pub mod index_file;
+pub mod index_lock;
+pub mod land;
+pub mod land_check;
+pub mod merge;
 pub mod name;
 pub mod program;
 pub mod rescue;

@@ -1,5 +1,8 @@
 //! The git room against real git, in temporary directories with no configuration but their own.
 
+mod history;
+mod land;
+mod merge;
 mod rescue;
 mod support;
 mod worktree;
