@@ -1,6 +1,8 @@
 //! The git room: the only user of gix and of the git program.
 
 pub mod history;
+pub mod hooks;
+pub mod hooks_file;
 pub mod index_file;
 pub mod index_lock;
 pub mod land;

@@ -1,8 +1,10 @@
 //! The git room against real git, in temporary directories with no configuration but their own.
 
 mod history;
+mod hooks;
 mod land;
 mod merge;
 mod rescue;
+mod shims;
 mod support;
 mod worktree;
