@@ -10,6 +10,7 @@ pub mod land_check;
 pub mod merge;
 pub mod name;
 pub mod program;
+pub mod push;
 pub mod rescue;
 pub mod rescue_read;
 pub mod scratch;

@@ -4,6 +4,7 @@ mod history;
 mod hooks;
 mod land;
 mod merge;
+mod push;
 mod rescue;
 mod shims;
 mod support;
