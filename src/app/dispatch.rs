@@ -67,13 +67,11 @@ pub fn dispatch(session: &mut Session, text: &str, wish: &Wish) -> Result<Dispat
         make_worktree(session, &slot, &base, id.as_str())?;
         launching::set_up(session, &slot, id.as_str())?;
         let again = Again { rescue: saved_work(session, &order)?, rejection: None };
+        launching::record_start(session, &slot, &id, &backend)?;
         launching::start(session, &slot, &order, &backend, &base, &again)
     };
     match begin(session) {
-        Ok(running) => {
-            launching::record_start(session, &slot, &id, &running)?;
-            Ok(result)
-        }
+        Ok(_) => Ok(result),
         Err(fault) => {
             give_back(session, &slot, &id, &fault.message)?;
             Err(fault)

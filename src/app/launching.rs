@@ -105,12 +105,13 @@ fn died(e: LaunchError, backend: &str) -> Fault {
     fault.hint("the slot is free again; try the agent's command by hand in a worktree, or choose another with --agent")
 }
 
-/// Notes that a worker runs, and that its order is being done.
-pub fn record_start(session: &mut Session, slot: &Slot, order: &OrderId, running: &Running) -> Result<(), Fault> {
+/// Notes that a worker is being started on its order. Recorded before the session is: a quick worker's own events come
+/// after it, and a crash in between leaves a worker that the next look finds gone.
+pub fn record_start(session: &mut Session, slot: &Slot, order: &OrderId, backend: &Backend) -> Result<(), Fault> {
     let (actor, agent) = (session.actor.clone(), slot.agent.clone());
     session.write(|tx| {
         let present = super::orders::require(tx, order)?;
-        tx.emit(&started_event(&agent, slot, order, running))?;
+        tx.emit(&started_event(&agent, slot, order, &backend.name))?;
         if matches!(present.status(), "open" | "assigned") {
             tx.emit(&crate::domain::decide::order::status(order, present.status(), "in_progress", &actor))?;
         }
@@ -118,10 +119,10 @@ pub fn record_start(session: &mut Session, slot: &Slot, order: &OrderId, running
     })
 }
 
-fn started_event(agent: &AgentId, slot: &Slot, order: &OrderId, running: &Running) -> Draft {
+fn started_event(agent: &AgentId, slot: &Slot, order: &OrderId, backend: &str) -> Draft {
     let data = json!({
-        "agent": agent, "session_name": running.session, "worktree": slot.path, "profile": running.backend,
-        "assigned_work_order": order, "branch": slot.branch, "pid": running.pid,
+        "agent": agent, "session_name": slot.session, "worktree": slot.path, "profile": backend,
+        "assigned_work_order": order, "branch": slot.branch,
     });
     Draft::new("agent.started", agent, data)
 }

@@ -345,6 +345,6 @@ fn restart(session: &mut Session, number: u32, id: &OrderId, base: &Base, reason
     let order = session.view()?.order(id)?.ok_or_else(|| Fault::not_found(format!("there is no work order {id}")))?;
     launching::stop(session, &slot)?;
     let again = Again { rejection: Some(reason.to_owned()), rescue: None };
-    let running = launching::start(session, &slot, &order, &backend, base, &again)?;
-    launching::record_start(session, &slot, id, &running)
+    launching::record_start(session, &slot, id, &backend)?;
+    launching::start(session, &slot, &order, &backend, base, &again).map(|_| ())
 }

@@ -47,9 +47,8 @@ pub fn spawn(session: &mut Session, slot: &Slot, agent: Option<&str>) -> Result<
     }
     let rejection = order.rejections.last().map(|r| r.reason.clone());
     let again = Again { rejection, rescue: None };
-    let running = launching::start(session, slot, &order, &backend, &base, &again)?;
-    launching::record_start(session, slot, &id, &running)?;
-    Ok(running)
+    launching::record_start(session, slot, &id, &backend)?;
+    launching::start(session, slot, &order, &backend, &base, &again)
 }
 
 /// Stops a worker and frees its slot. Everything that is in its worktree or on its branch and not on the base is saved

@@ -151,7 +151,10 @@ impl Store {
         let mut tip = None;
         for round in 0..4 {
             tip = self.sound_tip()?;
-            let load = self.load(checkpoint && round == 0, tip)?;
+            let mut load = self.load(checkpoint && round == 0, tip)?;
+            if load.events.is_empty() && load.texts.is_empty() && self.are_on_branch(tip, &load.projections)? {
+                load.projections = None;
+            }
             let nothing = load.events.is_empty() && load.projections.is_none() && load.texts.is_empty();
             if nothing && tip.is_some() {
                 self.settle(&load, None)?;
@@ -165,6 +168,23 @@ impl Store {
             }
         }
         Ok(tip)
+    }
+
+    /// Whether the branch has these projections already.
+    fn are_on_branch(&self, tip: Option<Oid>, projections: &Option<[Vec<u8>; 2]>) -> Result<bool> {
+        let (Some(tip), Some(wanted)) = (tip, projections) else { return Ok(false) };
+        let root = self.repo.tree(self.repo.commit(tip)?.tree)?;
+        for (table, bytes) in Table::BOTH.iter().zip(wanted) {
+            let entry = root.iter().find(|e| e.name == table.file_name());
+            let same = match entry {
+                Some(e) => self.repo.blob(e.oid)? == *bytes,
+                None => false,
+            };
+            if !same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What is to be published, as one transaction of the cache sees it.
