@@ -97,6 +97,7 @@ impl Store {
     /// again from the log.
     fn replace_broken_tip(&mut self) -> Result<Option<Oid>> {
         let mut candidates = self.repo.reflog(&self.places.state_ref);
+        candidates.extend(self.last_published());
         candidates.extend(self.repo.ref_target(Places::BACKUP_REF).ok().flatten());
         let sound = candidates.into_iter().find(|c| self.is_whole(*c));
         for name in [self.places.state_ref.clone(), Places::BACKUP_REF.to_owned()] {
