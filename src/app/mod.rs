@@ -6,6 +6,7 @@ pub mod fault;
 pub mod landing;
 pub mod orders;
 pub mod session;
+pub mod validate;
 
 pub use fault::{Fault, Kind};
 pub use session::Session;

@@ -20,6 +20,7 @@ mod completions;
 mod context;
 mod crash;
 mod global;
+mod hook;
 mod invoke;
 pub mod man;
 mod man_text;
@@ -62,6 +63,8 @@ pub struct Cli {
 #[command(defer = true)]
 pub enum Command {
     Completions(completions::Args),
+    #[command(hide = true)]
+    Hook(hook::Args),
     Man(man::Args),
     Version(version::Args),
 }
@@ -70,6 +73,7 @@ impl Command {
     fn run(self, ctx: &Context) -> Result<(), Fault> {
         match self {
             Self::Completions(args) => args.run(ctx),
+            Self::Hook(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
             Self::Version(args) => args.run(ctx),
         }

@@ -5,8 +5,10 @@ pub mod objects;
 pub mod refs;
 pub mod repo;
 pub mod settings;
+pub mod staged;
 
 pub use error::RepoError;
 pub use gix::ObjectId as Oid;
 pub use objects::{Entry, EntryKind};
 pub use repo::Repo;
+pub use staged::Staged;

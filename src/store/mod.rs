@@ -28,6 +28,7 @@ mod quarantine;
 mod replica;
 mod schema;
 mod texts;
+mod tree;
 mod view;
 mod write;
 
@@ -36,6 +37,7 @@ pub use error::StoreError;
 pub use init::{InitReport, init};
 pub use open::Store;
 pub use places::Places;
-pub use quarantine::Quarantined;
+pub use quarantine::{Quarantined, list as quarantined};
+pub use tree::{StateTree, state_tree};
 pub use view::{Filter, OrderRow, Sort, View};
 pub use write::{Done, Tx};
