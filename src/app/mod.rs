@@ -3,7 +3,9 @@
 pub mod agent_hook;
 pub mod candidates;
 pub mod commits;
+pub mod events;
 pub mod fault;
+pub mod history;
 pub mod landing;
 pub mod orders;
 pub mod session;

@@ -19,12 +19,15 @@ pub mod complete;
 mod completions;
 mod context;
 mod crash;
+mod events;
 mod global;
 mod hook;
 mod invoke;
+mod log;
 pub mod man;
 mod man_text;
 pub mod overview;
+mod rebuild;
 mod usage;
 mod version;
 
@@ -63,9 +66,12 @@ pub struct Cli {
 #[command(defer = true)]
 pub enum Command {
     Completions(completions::Args),
+    Events(events::Args),
     #[command(hide = true)]
     Hook(hook::Args),
+    Log(log::Args),
     Man(man::Args),
+    Rebuild(rebuild::Args),
     Version(version::Args),
 }
 
@@ -73,8 +79,11 @@ impl Command {
     fn run(self, ctx: &Context) -> Result<(), Fault> {
         match self {
             Self::Completions(args) => args.run(ctx),
+            Self::Events(args) => args.run(ctx),
             Self::Hook(args) => args.run(ctx),
+            Self::Log(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
+            Self::Rebuild(args) => args.run(ctx),
             Self::Version(args) => args.run(ctx),
         }
     }

@@ -9,6 +9,7 @@ pub mod causal;
 pub mod crockford;
 pub mod decide;
 pub mod event;
+pub mod glob;
 pub mod id;
 pub mod message;
 pub mod order;
@@ -19,6 +20,7 @@ pub mod secret;
 pub mod template;
 pub mod text;
 pub mod time;
+pub mod when;
 
 pub use causal::{Fold, Folded, fold};
 pub use event::{Draft, Event, Key};
