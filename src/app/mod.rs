@@ -5,6 +5,7 @@ pub mod candidates;
 pub mod commits;
 pub mod events;
 pub mod fault;
+pub mod fsck;
 pub mod history;
 pub mod landing;
 pub mod orders;

@@ -18,23 +18,14 @@ const MOST_NAMED: usize = 20;
 /// The state branch of a shared remote, which has no settings of ours.
 const SHARED: &str = "refs/heads/vermas/state";
 
-/// Everything that is wrong, each as `file:line: reason`.
+/// Everything that is wrong: the path, and what shows there.
 #[derive(Debug, Default)]
-pub struct Faults(Vec<String>);
+pub struct Faults(pub Vec<(String, Flaw)>);
 
 impl Faults {
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub fn lines(&self) -> &[String] {
-        &self.0
-    }
-
     fn add(&mut self, path: &str, flaw: &Flaw) {
-        let clean: String = path.chars().map(|c| if is_steering(c) { '?' } else { c }).collect();
-        let line = flaw.line.map(|n| format!("{n}:")).unwrap_or_default();
-        self.0.push(format!("{clean}:{line} {}", flaw.reason));
+        let clean = path.chars().map(|c| if is_steering(c) { '?' } else { c }).collect();
+        self.0.push((clean, flaw.clone()));
     }
 
     fn refuse(self, what: &str, hints: &[&str]) -> Result<(), Fault> {
@@ -42,9 +33,9 @@ impl Faults {
             return Ok(());
         }
         let mut message = what.to_owned();
-        for line in self.0.iter().take(MOST_NAMED) {
-            message.push_str("\n  ");
-            message.push_str(line);
+        for (path, flaw) in self.0.iter().take(MOST_NAMED) {
+            let line = flaw.line.map(|n| format!("{n}:")).unwrap_or_default();
+            message.push_str(&format!("\n  {path}:{line} {}", flaw.reason));
         }
         if self.0.len() > MOST_NAMED {
             message.push_str(&format!("\n  and {} more", self.0.len() - MOST_NAMED));

@@ -20,6 +20,7 @@ mod completions;
 mod context;
 mod crash;
 mod events;
+mod fsck;
 mod global;
 mod hook;
 mod invoke;
@@ -67,6 +68,7 @@ pub struct Cli {
 pub enum Command {
     Completions(completions::Args),
     Events(events::Args),
+    Fsck(fsck::Args),
     #[command(hide = true)]
     Hook(hook::Args),
     Log(log::Args),
@@ -80,6 +82,7 @@ impl Command {
         match self {
             Self::Completions(args) => args.run(ctx),
             Self::Events(args) => args.run(ctx),
+            Self::Fsck(args) => args.run(ctx),
             Self::Hook(args) => args.run(ctx),
             Self::Log(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),

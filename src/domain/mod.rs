@@ -11,6 +11,7 @@ pub mod decide;
 pub mod event;
 pub mod glob;
 pub mod id;
+pub mod kinds;
 pub mod message;
 pub mod order;
 pub mod record;

@@ -4,6 +4,7 @@ pub mod error;
 pub mod objects;
 pub mod refs;
 pub mod repo;
+pub mod revision;
 pub mod settings;
 pub mod staged;
 

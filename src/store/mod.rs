@@ -37,7 +37,7 @@ mod write;
 pub use branch::{Segment, segments_of};
 pub use error::StoreError;
 pub use follow::Follow;
-pub use init::{InitReport, init};
+pub use init::{InitReport, init, is_root};
 pub use open::Store;
 pub use places::Places;
 pub use quarantine::{Quarantined, list as quarantined};

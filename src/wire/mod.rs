@@ -6,5 +6,6 @@
 pub mod check;
 pub mod json;
 pub mod line;
+pub mod projection;
 pub mod segment;
 pub mod toml;

@@ -85,10 +85,10 @@ fn check_values(draft: &Draft) -> Result<(), Refusal> {
         if let Some(title) = text(map, "title").filter(|_| draft.kind.starts_with("work_order.")) {
             check_title(&title)?;
         }
-        if let Some(status) = text(map, "status").or_else(|| text(map, "to_status")) {
-            if draft.kind.starts_with("work_order.") {
-                check_status(&status)?;
-            }
+        if let Some(status) = text(map, "status").or_else(|| text(map, "to_status"))
+            && draft.kind.starts_with("work_order.")
+        {
+            check_status(&status)?;
         }
         if let Some(priority) = map.get("priority").filter(|_| draft.kind.starts_with("work_order.")) {
             check_priority(priority.as_i64().unwrap_or(-1))?;
