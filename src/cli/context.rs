@@ -1,6 +1,9 @@
 //! What a command is given to work with.
 
+use serde_json::Value;
+
 use super::Global;
+use crate::app::Session;
 use crate::app::fault::Fault;
 use crate::ui::{Mode, Setup, Ui};
 
@@ -24,6 +27,36 @@ impl Context {
     pub(super) fn prepare(&self) -> Result<(), Fault> {
         self.global.mode()?;
         self.global.dir.as_deref().map_or(Ok(()), enter)
+    }
+
+    /// Opens the state on behalf of whoever asks.
+    pub fn session(&self) -> Result<Session, Fault> {
+        Session::open(self.global.identity.as_deref())
+    }
+
+    /// Says what a person should know beside the result.
+    pub fn finish(&self, session: &mut Session) {
+        for warning in session.take_warnings() {
+            self.ui.warn(&warning);
+        }
+    }
+
+    /// Shows one record: as JSON, or in words.
+    pub fn one(&self, record: &Value, words: impl FnOnce(&Ui) -> String) {
+        match self.ui.mode() {
+            Mode::Text => self.ui.page(&words(&self.ui)),
+            Mode::Json => self.ui.json(record),
+            Mode::Jsonl => self.ui.jsonl([record]),
+        }
+    }
+
+    /// Shows several records: as a JSON array, one a line, or in words.
+    pub fn many(&self, records: Vec<Value>, words: impl FnOnce(&Ui) -> String) {
+        match self.ui.mode() {
+            Mode::Text => self.ui.page(&words(&self.ui)),
+            Mode::Json => self.ui.json(&Value::Array(records)),
+            Mode::Jsonl => self.ui.jsonl(&records),
+        }
     }
 
     /// Shows an error and gives its exit code.

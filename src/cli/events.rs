@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 use super::{Context, complete};
 use crate::app::candidates::Kind;
 use crate::app::events::{self, Wanted};
-use crate::app::{Fault, Session};
+use crate::app::{Fault, Session, when};
+use crate::domain::Timestamp;
 use crate::domain::event::Event;
-use crate::domain::{Timestamp, when};
 use crate::store::Follow;
 use crate::sys::{clock, fs};
 use crate::ui::{Cell, Column, Label, Mode, Stream, Table};
@@ -52,8 +52,9 @@ struct Which {
 
 impl Which {
     fn wanted(&self) -> Result<Wanted, Fault> {
-        let now = Timestamp::from_millis(clock::now_millis());
-        let point = |t: &Option<String>| t.as_deref().map(|t| when::point(t, now)).transpose();
+        let now = clock::now_millis();
+        let point =
+            |t: &Option<String>| t.as_deref().map(|t| when::parse(t, now).map(Timestamp::from_millis)).transpose();
         Ok(Wanted {
             kind: self.kind.clone(),
             actor: self.actor.clone(),

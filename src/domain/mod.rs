@@ -21,7 +21,6 @@ pub mod secret;
 pub mod template;
 pub mod text;
 pub mod time;
-pub mod when;
 
 pub use causal::{Fold, Folded, fold};
 pub use event::{Draft, Event, Key};
