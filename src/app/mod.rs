@@ -1,12 +1,16 @@
 //! Use cases: plain values in, plain values out. No text for people, no clap, no colour.
 
+pub mod agent_hook;
 pub mod base;
 pub mod candidates;
 pub mod commits;
 pub mod dispatch;
 pub mod done;
+pub mod events;
 pub mod exclusive;
 pub mod fault;
+pub mod fsck;
+pub mod history;
 pub mod landing;
 pub mod launching;
 pub mod orders;
@@ -18,6 +22,7 @@ pub mod setup;
 pub mod slots;
 pub mod supervise;
 pub mod sync;
+pub mod validate;
 pub mod when;
 pub mod workers;
 

@@ -20,14 +20,19 @@ mod completions;
 mod context;
 mod crash;
 mod dispatch;
+mod events;
+mod fsck;
 mod global;
+mod hook;
 mod hooks;
 mod init;
 mod invoke;
+mod log;
 pub mod man;
 mod man_text;
 pub mod overview;
 mod qa;
+mod rebuild;
 mod supervise;
 mod sync;
 mod usage;
@@ -72,10 +77,16 @@ pub struct Cli {
 pub enum Command {
     Completions(completions::Args),
     Dispatch(dispatch::Args),
+    Events(events::Args),
+    Fsck(fsck::Args),
+    #[command(hide = true)]
+    Hook(hook::Args),
     Hooks(hooks::Args),
     Init(init::Args),
+    Log(log::Args),
     Man(man::Args),
     Qa(qa::Args),
+    Rebuild(rebuild::Args),
     Supervise(supervise::Args),
     Sync(sync::Args),
     Version(version::Args),
@@ -90,10 +101,15 @@ impl Command {
         match self {
             Self::Completions(args) => args.run(ctx),
             Self::Dispatch(args) => args.run(ctx),
+            Self::Events(args) => args.run(ctx),
+            Self::Fsck(args) => args.run(ctx),
+            Self::Hook(args) => args.run(ctx),
             Self::Hooks(args) => args.run(ctx),
             Self::Init(args) => args.run(ctx),
+            Self::Log(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
             Self::Qa(args) => args.run(ctx),
+            Self::Rebuild(args) => args.run(ctx),
             Self::Supervise(args) => args.run(ctx),
             Self::Sync(args) => args.run(ctx),
             Self::Version(args) => args.run(ctx),

@@ -151,6 +151,7 @@ impl Store {
         let mut tip = None;
         for round in 0..4 {
             tip = self.sound_tip()?;
+            self.catch_up_with(tip)?;
             let mut load = self.load(checkpoint && round == 0, tip)?;
             if load.events.is_empty() && load.texts.is_empty() && self.are_on_branch(tip, &load.projections)? {
                 load.projections = None;
@@ -168,6 +169,13 @@ impl Store {
             }
         }
         Ok(tip)
+    }
+
+    /// Lets the cache know what a branch holds that was mended, put back or moved since it last looked: events that are
+    /// there already are not put there again.
+    fn catch_up_with(&mut self, tip: Option<Oid>) -> Result<()> {
+        let built = self.cache.as_ref().map(Cache::built).transpose()?.map(|b| b.tip).unwrap_or_default();
+        if tip.is_some_and(|t| t.to_string() != built) { self.with_state(|tx| tx.finish().map(|_| ())) } else { Ok(()) }
     }
 
     /// Whether the branch has these projections already.
