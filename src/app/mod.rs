@@ -1,5 +1,6 @@
 //! Use cases: plain values in, plain values out. No text for people, no clap, no colour.
 
+pub mod assignments;
 pub mod candidates;
 pub mod commits;
 pub mod fault;

@@ -1,6 +1,7 @@
 //! What a command is given to work with.
 
 use super::Global;
+use crate::app::Session;
 use crate::app::fault::Fault;
 use crate::ui::{Mode, Setup, Ui};
 
@@ -16,7 +17,7 @@ impl Context {
     /// The screen alone: nothing is looked at or moved to.
     pub(super) fn new(global: Global) -> Self {
         let mode = global.mode().unwrap_or(Mode::Json);
-        let setup = Setup { mode, quiet: global.quiet, color: global.color, ..Setup::default() };
+        let setup = Setup { mode, quiet: global.quiet, color: global.color, git_setting };
         Self { ui: Ui::new(setup), global }
     }
 
@@ -26,11 +27,30 @@ impl Context {
         self.global.dir.as_deref().map_or(Ok(()), enter)
     }
 
+    /// The state of the repository stood in, on behalf of the agent that acts here.
+    pub fn session(&self) -> Result<Session, Fault> {
+        Session::open(self.global.identity.as_deref())
+    }
+
+    /// Says what came up beside the result. Called when a command's own output is out.
+    pub fn finish(&self, session: &mut Session) {
+        for warning in session.take_warnings() {
+            self.ui.warn(&warning);
+        }
+    }
+
     /// Shows an error and gives its exit code.
     pub(super) fn fail(&self, fault: &Fault) -> u8 {
-        self.ui.fault(fault);
+        if !fault.is_silent() {
+            self.ui.fault(fault);
+        }
         fault.kind.code()
     }
+}
+
+/// One of git's settings where we stand; the screen asks for them on a terminal only. Outside a repository there are none.
+fn git_setting(key: &str) -> Option<String> {
+    crate::app::session::repository().ok()?.settings().get(key)
 }
 
 /// Relative paths on the line are meant from there, as with `git -C`.

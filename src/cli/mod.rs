@@ -15,6 +15,8 @@
 //!
 //! **Invariant:** no runtime, no repository and no setting is touched before a command asks for it.
 
+mod answer;
+mod assignment;
 pub mod complete;
 mod completions;
 mod context;
@@ -61,6 +63,7 @@ pub struct Cli {
 #[derive(Debug, clap::Subcommand)]
 #[command(defer = true)]
 pub enum Command {
+    Assignment(assignment::Args),
     Completions(completions::Args),
     Man(man::Args),
     Version(version::Args),
@@ -69,6 +72,7 @@ pub enum Command {
 impl Command {
     fn run(self, ctx: &Context) -> Result<(), Fault> {
         match self {
+            Self::Assignment(args) => args.run(ctx),
             Self::Completions(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
             Self::Version(args) => args.run(ctx),

@@ -398,6 +398,16 @@ impl<'a> View<'a> {
         Ok(events)
     }
 
+    /// The subjects that begin with `prefix` (`process/proc-3`), in order, at most `most`.
+    pub fn subjects(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
+        let mut q = self.cache.db.prepare_cached(
+            "SELECT DISTINCT subject FROM events WHERE subject >= ?1 AND subject < ?2 ORDER BY subject LIMIT ?3",
+        )?;
+        let end = format!("{prefix}\u{10ffff}");
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        Ok(q.query_map(rusqlite::params![prefix, end, most], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?)
+    }
+
     /// One event by its id; several where two lines share it.
     pub fn event(&self, id: &str) -> Result<Vec<Event>> {
         let mut q = self.cache.db.prepare_cached("SELECT off, len FROM events WHERE id=? ORDER BY off")?;
