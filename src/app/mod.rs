@@ -5,6 +5,7 @@ pub mod candidates;
 pub mod commits;
 pub mod fault;
 pub mod landing;
+pub mod mail;
 pub mod orders;
 pub mod session;
 

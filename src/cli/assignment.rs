@@ -80,8 +80,9 @@ struct List {}
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
         if let (Some(agent), Some(_)) = (&self.show.agent, &self.command) {
-            return Err(Fault::usage(format!("'{agent}' stands before the command"))
-                .hint("git vermas assignment show AGENT"));
+            return Err(
+                Fault::usage(format!("'{agent}' stands before the command")).hint("git vermas assignment show AGENT")
+            );
         }
         match self.command {
             None => self.show.run(ctx),

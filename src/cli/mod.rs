@@ -16,16 +16,23 @@
 //! **Invariant:** no runtime, no repository and no setting is touched before a command asks for it.
 
 mod answer;
+mod archive;
 mod assignment;
+mod body;
 pub mod complete;
 mod completions;
 mod context;
 mod crash;
 mod global;
+mod handoff;
+mod inbox;
 mod invoke;
+mod mail;
 pub mod man;
 mod man_text;
 pub mod overview;
+mod read;
+mod send;
 mod usage;
 mod version;
 
@@ -64,6 +71,12 @@ pub struct Cli {
 #[command(defer = true)]
 pub enum Command {
     Assignment(assignment::Args),
+    Send(send::Args),
+    Inbox(inbox::Args),
+    Read(read::Args),
+    Archive(archive::Args),
+    Mail(mail::Args),
+    Handoff(handoff::Args),
     Completions(completions::Args),
     Man(man::Args),
     Version(version::Args),
@@ -73,6 +86,12 @@ impl Command {
     fn run(self, ctx: &Context) -> Result<(), Fault> {
         match self {
             Self::Assignment(args) => args.run(ctx),
+            Self::Send(args) => args.run(ctx),
+            Self::Inbox(args) => args.run(ctx),
+            Self::Read(args) => args.run(ctx),
+            Self::Archive(args) => args.run(ctx),
+            Self::Mail(args) => args.run(ctx),
+            Self::Handoff(args) => args.run(ctx),
             Self::Completions(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
             Self::Version(args) => args.run(ctx),
