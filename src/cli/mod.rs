@@ -31,8 +31,11 @@ mod mail;
 pub mod man;
 mod man_text;
 pub mod overview;
+mod prime;
+mod prime_text;
 mod read;
 mod send;
+mod status;
 mod usage;
 mod version;
 
@@ -70,6 +73,8 @@ pub struct Cli {
 #[derive(Debug, clap::Subcommand)]
 #[command(defer = true)]
 pub enum Command {
+    Status(status::Args),
+    Prime(prime::Args),
     Assignment(assignment::Args),
     Send(send::Args),
     Inbox(inbox::Args),
@@ -85,6 +90,8 @@ pub enum Command {
 impl Command {
     fn run(self, ctx: &Context) -> Result<(), Fault> {
         match self {
+            Self::Status(args) => args.run(ctx),
+            Self::Prime(args) => args.run(ctx),
             Self::Assignment(args) => args.run(ctx),
             Self::Send(args) => args.run(ctx),
             Self::Inbox(args) => args.run(ctx),

@@ -20,7 +20,7 @@ use crate::wire::line;
 
 /// The state as one transaction of the cache sees it.
 pub struct View<'a> {
-    cache: &'a Cache,
+    pub(super) cache: &'a Cache,
     log: &'a File,
 }
 
@@ -43,9 +43,10 @@ pub struct OrderRow {
     pub record: String,
 }
 
-const COLUMNS: &str = "id, status, priority, type, assignee, created, updated, ready, conflicts, parent, title, rec";
+pub(super) const COLUMNS: &str =
+    "id, status, priority, type, assignee, created, updated, ready, conflicts, parent, title, rec";
 
-fn order_row(r: &Row<'_>) -> rusqlite::Result<OrderRow> {
+pub(super) fn order_row(r: &Row<'_>) -> rusqlite::Result<OrderRow> {
     Ok(OrderRow {
         id: r.get(0)?,
         status: r.get(1)?,
@@ -396,16 +397,6 @@ impl<'a> View<'a> {
         let mut events = events_of(self.cache, self.log, subject)?;
         events.sort_by(Event::order);
         Ok(events)
-    }
-
-    /// The subjects that begin with `prefix` (`process/proc-3`), in order, at most `most`.
-    pub fn subjects(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
-        let mut q = self.cache.db.prepare_cached(
-            "SELECT DISTINCT subject FROM events WHERE subject >= ?1 AND subject < ?2 ORDER BY subject LIMIT ?3",
-        )?;
-        let end = format!("{prefix}\u{10ffff}");
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        Ok(q.query_map(rusqlite::params![prefix, end, most], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?)
     }
 
     /// One event by its id; several where two lines share it.
