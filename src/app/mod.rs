@@ -10,6 +10,8 @@ pub mod mail;
 pub mod orders;
 pub mod prime;
 pub mod session;
+pub mod settings;
+pub mod settings_table;
 pub mod status;
 
 pub use fault::{Fault, Kind};

@@ -21,6 +21,7 @@ mod assignment;
 mod body;
 pub mod complete;
 mod completions;
+mod config;
 mod context;
 mod crash;
 mod global;
@@ -82,6 +83,7 @@ pub enum Command {
     Archive(archive::Args),
     Mail(mail::Args),
     Handoff(handoff::Args),
+    Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),
     Version(version::Args),
@@ -99,6 +101,7 @@ impl Command {
             Self::Archive(args) => args.run(ctx),
             Self::Mail(args) => args.run(ctx),
             Self::Handoff(args) => args.run(ctx),
+            Self::Config(args) => args.run(ctx),
             Self::Completions(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
             Self::Version(args) => args.run(ctx),
