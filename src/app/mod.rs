@@ -6,6 +6,7 @@ pub mod candidates;
 pub mod commits;
 pub mod fault;
 pub mod landing;
+pub mod live;
 pub mod mail;
 pub mod orders;
 pub mod prime;

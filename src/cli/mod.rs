@@ -121,6 +121,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     crash::install();
     let args: Vec<OsString> = args.into_iter().collect();
     if let Some(shell) = complete::asked() {
+        crate::app::candidates::register(crate::app::live::candidates);
         return ExitCode::from(complete::answer(&shell, &args));
     }
     ExitCode::from(start(&args))
