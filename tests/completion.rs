@@ -13,14 +13,14 @@ fn ids_are_offered_with_open_orders_first() {
     orders::close(&mut desk.session(), std::slice::from_ref(&b), "done").unwrap();
     let mail = desk.json(&["send", "slot0", "-s", "Look"])["id"].as_str().unwrap().to_owned();
     assert_eq!(desk.completed(&["co", "assignment", "set", "slot0", ""]), [a.clone(), b.clone()]);
-    assert_eq!(desk.completed(&["co", "assignment", "set", "slot0", &a[..7]]), [a.clone()]);
+    assert_eq!(desk.completed(&["co", "assignment", "set", "slot0", &a[..7]]), [a.as_str()]);
     assert_eq!(
         desk.completed(&["co", "assignment", "set", "slot0", "work_order:"]),
         [format!("work_order:{a}"), format!("work_order:{b}")]
     );
-    assert_eq!(desk.completed(&["co", "assignment", "set", "slot0", "msg-"]), [mail.clone()]);
-    assert_eq!(desk.completed(&["co", "read", ""]), [mail.clone()]);
-    assert_eq!(desk.completed(&["co", "archive", &mail[..6]]), [mail.clone()]);
+    assert_eq!(desk.completed(&["co", "assignment", "set", "slot0", "msg-"]), [mail.as_str()]);
+    assert_eq!(desk.completed(&["co", "read", ""]), [mail.as_str()]);
+    assert_eq!(desk.completed(&["co", "archive", &mail[..6]]), [mail.as_str()]);
     assert_eq!(desk.completed(&["co", "assignment", "attach", "wo-"]), Vec::<String>::new());
 }
 
@@ -91,7 +91,7 @@ fn completing_writes_nothing_and_never_fails() {
     let text = std::fs::read_to_string(&log).unwrap();
     std::fs::write(&log, format!("{text}{line}")).unwrap();
     let before = desk.fingerprint();
-    assert_eq!(desk.completed(&["co", "assignment", "set", "slot0", "wo-"]), [id.clone()]);
+    assert_eq!(desk.completed(&["co", "assignment", "set", "slot0", "wo-"]), [id.as_str()]);
     assert_eq!(desk.fingerprint(), before);
     std::fs::remove_file(desk.path.join(".git/vermas/cache.sqlite")).unwrap();
     let before = desk.fingerprint();

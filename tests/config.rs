@@ -110,3 +110,20 @@ fn settings_given_to_git_for_one_command_hold() {
     assert_eq!(said.code, 0);
     assert!(said.err.contains("another value holds here"), "{}", said.err);
 }
+
+#[test]
+fn on_a_terminal_colours_are_as_git_is_told() {
+    let desk = Desk::without_state();
+    let shown = || {
+        let mut c = assert_cmd::Command::new("script");
+        let line = format!("{} versoin", assert_cmd::cargo::cargo_bin!("git-vermas").display());
+        c.args(["-qec", &line, "/dev/null"]).current_dir(&desk.path).env_clear();
+        c.env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        desk::said(&mut c).out
+    };
+    assert!(shown().starts_with("\x1b[1;31merror:"));
+    desk.git(&["config", "color.ui", "never"]);
+    assert!(shown().starts_with("error:"));
+    desk.git(&["config", "color.vermas", "always"]);
+    assert!(shown().starts_with("\x1b[1;31merror:"));
+}
