@@ -47,6 +47,11 @@ impl Session {
         Ok(done)
     }
 
+    /// Keeps a word for the person until the result is shown.
+    pub fn warn(&mut self, text: impl Into<String>) {
+        self.warnings.push(text.into());
+    }
+
     /// What the person should be told beside the result, once.
     pub fn take_warnings(&mut self) -> Vec<String> {
         let mut all = std::mem::take(&mut self.warnings);
@@ -54,9 +59,9 @@ impl Session {
         all
     }
 
-    /// Adds something that the person should be told beside the result.
-    pub fn warn(&mut self, text: impl Into<String>) {
-        self.warnings.push(text.into());
+    /// The git program on this repository.
+    pub fn git(&self) -> crate::git::Git {
+        git_of(self.store.repo())
     }
 
     pub fn setting(&self, key: &str) -> Option<String> {
@@ -97,6 +102,15 @@ fn agent_of(factory: &str, text: &str) -> Result<AgentId, crate::domain::id::Bad
         "supervisor" => Ok(AgentId::supervisor(factory)),
         "qa" => Ok(AgentId::qa(factory)),
         other => other.parse(),
+    }
+}
+
+/// The git program on a repository.
+pub fn git_of(repo: &Repo) -> crate::git::Git {
+    let git = crate::git::Git::new(repo.common_dir());
+    match repo.main_worktree() {
+        Some(top) => git.with_work_tree(top),
+        None => git,
     }
 }
 
@@ -159,6 +173,24 @@ impl From<RepoError> for Fault {
                 .hint("if no git command runs here any more, that file was left by one that was killed: look at it, then move it away"),
             other => Self::failed(other.to_string()).hint("git vermas doctor"),
         }
+    }
+}
+
+impl From<crate::git::GitError> for Fault {
+    fn from(e: crate::git::GitError) -> Self {
+        Self::failed(e.to_string())
+    }
+}
+
+impl From<crate::agents::AgentError> for Fault {
+    fn from(e: crate::agents::AgentError) -> Self {
+        Self::failed(e.to_string())
+    }
+}
+
+impl From<crate::launch::LaunchError> for Fault {
+    fn from(e: crate::launch::LaunchError) -> Self {
+        Self::failed(e.to_string())
     }
 }
 

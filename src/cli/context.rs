@@ -1,5 +1,7 @@
 //! What a command is given to work with.
 
+use serde_json::Value;
+
 use super::Global;
 use crate::app::Session;
 use crate::app::fault::Fault;
@@ -36,6 +38,24 @@ impl Context {
     pub fn finish(&self, session: &mut Session) {
         for warning in session.take_warnings() {
             self.ui.warn(&warning);
+        }
+    }
+
+    /// Shows one record: as JSON, or in words.
+    pub fn one(&self, record: &Value, words: impl FnOnce(&Ui) -> String) {
+        match self.ui.mode() {
+            Mode::Text => self.ui.page(&words(&self.ui)),
+            Mode::Json => self.ui.json(record),
+            Mode::Jsonl => self.ui.jsonl([record]),
+        }
+    }
+
+    /// Shows several records: as a JSON array, one a line, or in words.
+    pub fn many(&self, records: Vec<Value>, words: impl FnOnce(&Ui) -> String) {
+        match self.ui.mode() {
+            Mode::Text => self.ui.page(&words(&self.ui)),
+            Mode::Json => self.ui.json(&Value::Array(records)),
+            Mode::Jsonl => self.ui.jsonl(&records),
         }
     }
 

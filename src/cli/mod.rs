@@ -24,9 +24,12 @@ mod completions;
 mod config;
 mod context;
 mod crash;
+mod dispatch;
 mod global;
 mod handoff;
+mod hooks;
 mod inbox;
+mod init;
 mod invoke;
 mod mail;
 pub mod man;
@@ -34,11 +37,17 @@ mod man_text;
 pub mod overview;
 mod prime;
 mod prime_text;
+mod qa;
 mod read;
 mod send;
 mod status;
+mod supervise;
+mod sync;
 mod usage;
 mod version;
+mod wo;
+mod worker;
+mod worktree;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -85,8 +94,18 @@ pub enum Command {
     Handoff(handoff::Args),
     Config(config::Args),
     Completions(completions::Args),
+    Dispatch(dispatch::Args),
+    Hooks(hooks::Args),
+    Init(init::Args),
     Man(man::Args),
+    Qa(qa::Args),
+    Supervise(supervise::Args),
+    Sync(sync::Args),
     Version(version::Args),
+    Wo(wo::Args),
+    Worker(worker::Args),
+    Workers(worker::Workers),
+    Worktree(worktree::Args),
 }
 
 impl Command {
@@ -103,8 +122,18 @@ impl Command {
             Self::Handoff(args) => args.run(ctx),
             Self::Config(args) => args.run(ctx),
             Self::Completions(args) => args.run(ctx),
+            Self::Dispatch(args) => args.run(ctx),
+            Self::Hooks(args) => args.run(ctx),
+            Self::Init(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
+            Self::Qa(args) => args.run(ctx),
+            Self::Supervise(args) => args.run(ctx),
+            Self::Sync(args) => args.run(ctx),
             Self::Version(args) => args.run(ctx),
+            Self::Wo(args) => args.run(ctx),
+            Self::Worker(args) => args.run(ctx),
+            Self::Workers(args) => args.run(ctx),
+            Self::Worktree(args) => args.run(ctx),
         }
     }
 }

@@ -2,12 +2,30 @@
 
 pub mod distance;
 pub mod error;
+pub mod history;
+pub mod hooks;
+pub mod hooks_file;
+pub mod index_file;
+pub mod index_lock;
+pub mod land;
+pub mod land_check;
+pub mod merge;
+pub mod name;
 pub mod objects;
+pub mod program;
+pub mod push;
 pub mod refs;
 pub mod repo;
+pub mod rescue;
+pub mod rescue_read;
+pub mod scratch;
 pub mod settings;
+pub mod slot;
+pub mod status;
+pub mod worktree;
 
 pub use error::RepoError;
 pub use gix::ObjectId as Oid;
 pub use objects::{Entry, EntryKind};
+pub use program::{Git, GitError};
 pub use repo::Repo;

@@ -71,6 +71,11 @@ impl Store {
         Ok(self.repo.ref_target(&self.places.state_ref)?)
     }
 
+    /// Makes objects that git wrote meanwhile (a fetch) visible.
+    pub fn refresh_objects(&mut self) {
+        self.repo.refresh_objects();
+    }
+
     /// Things the person should be told, once.
     pub fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)

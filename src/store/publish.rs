@@ -32,7 +32,7 @@ const MOST_RACES: u32 = 8;
 const CHECKPOINT_BYTES: u64 = 64 * 1024;
 
 /// What one publishing is about to put on the branch.
-struct Load {
+pub(super) struct Load {
     events: Vec<Event>,
     offsets: Vec<i64>,
     /// The log is covered up to here.
@@ -40,14 +40,39 @@ struct Load {
     inode: u64,
     assignments: BTreeMap<String, Option<String>>,
     /// Canonical projections, when a checkpoint is due.
-    projections: Option<[Vec<u8>; 2]>,
+    pub(super) projections: Option<[Vec<u8>; 2]>,
     titles: BTreeMap<String, String>,
-    texts: Vec<(String, Option<Vec<u8>>)>,
+    pub(super) texts: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Load {
+    /// Events that stand in no log yet.
+    pub(super) fn of_events(events: Vec<Event>, assignments: BTreeMap<String, Option<String>>) -> Self {
+        Self {
+            events,
+            offsets: Vec::new(),
+            through: 0,
+            inode: 0,
+            assignments,
+            projections: None,
+            titles: BTreeMap::new(),
+            texts: Vec::new(),
+        }
+    }
+}
+
+/// What a commit is built on.
+pub(super) struct Base {
+    pub parents: Vec<Oid>,
+    /// The root's entries before the load is added.
+    pub root: Vec<Entry>,
+    /// Said instead of what the events say.
+    pub message: Option<String>,
 }
 
 /// A commit that was made, and where its events went.
-struct Commit {
-    oid: Oid,
+pub(super) struct Commit {
+    pub oid: Oid,
     parent: Option<Oid>,
     homes: Vec<(String, usize)>,
     segments: Vec<(String, Oid)>,
@@ -126,7 +151,10 @@ impl Store {
         let mut tip = None;
         for round in 0..4 {
             tip = self.sound_tip()?;
-            let load = self.load(checkpoint && round == 0, tip)?;
+            let mut load = self.load(checkpoint && round == 0, tip)?;
+            if load.events.is_empty() && load.texts.is_empty() && self.are_on_branch(tip, &load.projections)? {
+                load.projections = None;
+            }
             let nothing = load.events.is_empty() && load.projections.is_none() && load.texts.is_empty();
             if nothing && tip.is_some() {
                 self.settle(&load, None)?;
@@ -142,8 +170,25 @@ impl Store {
         Ok(tip)
     }
 
+    /// Whether the branch has these projections already.
+    fn are_on_branch(&self, tip: Option<Oid>, projections: &Option<[Vec<u8>; 2]>) -> Result<bool> {
+        let (Some(tip), Some(wanted)) = (tip, projections) else { return Ok(false) };
+        let root = self.repo.tree(self.repo.commit(tip)?.tree)?;
+        for (table, bytes) in Table::BOTH.iter().zip(wanted) {
+            let entry = root.iter().find(|e| e.name == table.file_name());
+            let same = match entry {
+                Some(e) => self.repo.blob(e.oid)? == *bytes,
+                None => false,
+            };
+            if !same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// What is to be published, as one transaction of the cache sees it.
-    fn load(&mut self, checkpoint: bool, tip: Option<Oid>) -> Result<Load> {
+    pub(super) fn load(&mut self, checkpoint: bool, tip: Option<Oid>) -> Result<Load> {
         let texts = self.changed_texts(tip)?;
         let Some(cache) = &self.cache else { return Err(StoreError::NotInitialised) };
         let log = fs::open_read(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
@@ -211,18 +256,40 @@ impl Store {
     /// Writes objects and moves the branch, again from the new tip where somebody else moved it first.
     fn commit_load(&mut self, load: &Load, mut tip: Option<Oid>) -> Result<Commit> {
         for _ in 0..MOST_RACES {
-            let commit = self.build_commit(load, tip)?;
-            fs::replace(&self.places.intent(), heal::intent_text(commit.oid).as_bytes())
-                .map_err(StoreError::io("note what is about to be committed"))?;
-            let moved = self.move_tip(commit.oid, tip, load);
-            let _ = fs::remove_file(&self.places.intent());
-            match moved {
-                Ok(()) => return Ok(commit),
+            let base = self.base_of(tip)?;
+            match self.commit_on(load, &base, tip) {
+                Ok(commit) => return Ok(commit),
                 Err(StoreError::Repo(RepoError::Moved { .. })) => tip = self.sound_tip()?,
                 Err(e) => return Err(e),
             }
         }
         Err(StoreError::Busy { what: "the state branch", seconds: 0 })
+    }
+
+    /// The tip as something to build on; a branch that is not there begins with the root that all machines share.
+    fn base_of(&self, tip: Option<Oid>) -> Result<Base> {
+        let parent = match tip {
+            Some(t) => t,
+            None => {
+                let root = super::init::root_commit(&self.repo)?;
+                self.repo.sync_objects(&[root])?;
+                root
+            }
+        };
+        let root = self.repo.tree(self.repo.commit(parent)?.tree)?;
+        Ok(Base { parents: vec![parent], root, message: None })
+    }
+
+    /// Builds one commit and moves the branch from `old` to it. A branch that moved meanwhile is an error that says so.
+    pub(super) fn commit_on(&mut self, load: &Load, base: &Base, old: Option<Oid>) -> Result<Commit> {
+        let base = Base { parents: base.parents.clone(), root: base.root.clone(), message: base.message.clone() };
+        let mut commit = self.build_on(load, base)?;
+        commit.parent = old;
+        fs::replace(&self.places.intent(), heal::intent_text(commit.oid).as_bytes())
+            .map_err(StoreError::io("note what is about to be committed"))?;
+        let moved = self.move_tip(commit.oid, old, load);
+        let _ = fs::remove_file(&self.places.intent());
+        moved.map(|()| commit)
     }
 
     fn move_tip(&self, new: Oid, old: Option<Oid>, load: &Load) -> Result<()> {
@@ -234,18 +301,11 @@ impl Store {
         Ok(self.repo.move_refs(&[state, copy], text.lines().next().unwrap_or_default(), &by)?)
     }
 
-    fn build_commit(&mut self, load: &Load, tip: Option<Oid>) -> Result<Commit> {
+    /// Writes the objects of a commit and syncs them. No ref moves.
+    pub(super) fn build_on(&mut self, load: &Load, base: Base) -> Result<Commit> {
         let by = self.repo.author(clock::now_millis() / 1000);
         let mut written = Vec::new();
-        let parent = match tip {
-            Some(t) => t,
-            None => {
-                let root = super::init::root_commit(&self.repo)?;
-                written.push(root);
-                root
-            }
-        };
-        let mut root = self.repo.tree(self.repo.commit(parent)?.tree)?;
+        let mut root = base.root;
         let (homes, segments) = self.write_segments(load, &mut root, &mut written)?;
         let mut put = |name: &str, content: Option<&[u8]>| -> Result<()> {
             root.retain(|e| e.name != name);
@@ -268,11 +328,11 @@ impl Store {
             self.put_path(&mut root, path, content.as_deref(), &mut written)?;
         }
         let tree = self.repo.write_tree(&root)?;
-        let text = message::of(&load.events, |s| load.titles.get(s).cloned());
-        let oid = self.repo.write_commit(tree, &[parent], &text, &by)?;
+        let text = base.message.unwrap_or_else(|| message::of(&load.events, |s| load.titles.get(s).cloned()));
+        let oid = self.repo.write_commit(tree, &base.parents, &text, &by)?;
         written.extend([tree, oid]);
         self.repo.sync_objects(&written)?;
-        Ok(Commit { oid, parent: tip, homes, segments })
+        Ok(Commit { oid, parent: None, homes, segments })
     }
 
     /// Puts events into this replica's segments. Gives the home of each event and the new segments.
@@ -355,7 +415,7 @@ impl Store {
 
     /// After the branch moved: the cache learns where the events are, projections and feed follow, and those who wait
     /// are told.
-    fn settle(&mut self, load: &Load, commit: Option<&Commit>) -> Result<()> {
+    pub(super) fn settle(&mut self, load: &Load, commit: Option<&Commit>) -> Result<()> {
         let written: u64 = load.events.iter().map(|e| e.raw.len() as u64 + 1).sum();
         let (offsets, through) = (&load.offsets, load.through);
         let checkpointed = load.projections.is_some();

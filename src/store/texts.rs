@@ -26,6 +26,7 @@ pub(super) fn is_text_path(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     let known = match parts.as_slice() {
         ["config.toml" | "routes.jsonl"] => true,
+        [kept] => kept.starts_with("config-conflict-") || kept.starts_with("routes-conflict-"),
         ["templates", name] => name.ends_with(".toml"),
         ["evidence", rest @ ..] => !rest.is_empty() && rest.len() < DEEPEST,
         _ => false,
@@ -64,8 +65,8 @@ impl Store {
     pub(super) fn changed_texts_in(&self, deep: bool) -> Result<Vec<(String, Option<Vec<u8>>)>> {
         let Some(cache) = &self.cache else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        for name in ["config.toml", "routes.jsonl"] {
-            found.push(name.to_owned());
+        for name in fs::list(&self.places.work).map_err(StoreError::io("look into .work"))? {
+            found.push(name);
         }
         for folder in ["templates", "evidence"].into_iter().filter(|f| deep || *f == "templates") {
             walk(&self.places.work.join(folder), folder, 0, &mut found)?;

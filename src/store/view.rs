@@ -387,6 +387,20 @@ impl<'a> View<'a> {
         Ok(self.cache.db.query_row("SELECT count(*) FROM events", [], |r| r.get(0))?)
     }
 
+    /// When the newest known event was stamped, in milliseconds since the epoch, and by whom, among the last that arrived.
+    pub fn newest_event(&self) -> Result<Option<(i64, String)>> {
+        let mut q = self.cache.db.prepare_cached("SELECT off, len FROM events ORDER BY off DESC LIMIT 64")?;
+        let places: Vec<(i64, i64)> =
+            q.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<std::result::Result<_, _>>()?;
+        let mut newest = None;
+        for (off, len) in places {
+            if let Some(e) = event_at(self.log, off, len)? {
+                newest = newest.max(Some((e.at.millis(), e.actor)));
+            }
+        }
+        Ok(newest)
+    }
+
     /// Events that are in the log and not yet on the branch.
     pub fn count_loose(&self) -> Result<i64> {
         Ok(self.cache.db.query_row("SELECT count(*) FROM events WHERE home IS NULL", [], |r| r.get(0))?)

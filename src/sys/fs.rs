@@ -212,6 +212,19 @@ pub fn hard_link(existing: &Path, new: &Path) -> io::Result<()> {
     std::fs::hard_link(existing, new).map_err(|e| named(new, &e))
 }
 
+/// Copies a file's bytes and its time of change, which an index needs: git tells from it which entries to look at twice.
+/// After a crash the copy may be there in part; it is for files that only their maker reads.
+pub fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = open_read(from).map_err(|e| named(from, &e))?;
+    let mut write = || -> io::Result<()> {
+        let mut o = OpenOptions::new();
+        let mut copy = o.write(true).create_new(true).mode(0o600).custom_flags(nofollow()).open(to)?;
+        io::copy(&mut source, &mut copy)?;
+        copy.set_modified(source.metadata()?.modified()?)
+    };
+    write().map_err(|e| named(to, &e))
+}
+
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
     std::fs::rename(from, to).map_err(|e| named(from, &e))

@@ -13,7 +13,14 @@ use super::clock::{Deadline, sleep};
 
 /// Held until dropped.
 #[derive(Debug)]
-pub struct FileLock(#[expect(dead_code, reason = "held for its drop")] File);
+pub struct FileLock(File);
+
+impl FileLock {
+    /// The same lock for a child to hold as well, as its standard input: it is free when the last holder has ended.
+    pub fn share(&self) -> io::Result<File> {
+        self.0.try_clone()
+    }
+}
 
 /// Opens (creating it, mode 0600) and takes the lock if it is free; `None` when another process holds it.
 pub fn try_acquire(path: &Path) -> io::Result<Option<FileLock>> {

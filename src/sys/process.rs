@@ -11,6 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::{Deadline, sleep};
@@ -31,6 +32,8 @@ pub struct Cmd {
     stdin: Option<Vec<u8>>,
     timeout: Option<Duration>,
     log: Option<PathBuf>,
+    foreground: bool,
+    stdin_file: Option<Arc<File>>,
 }
 
 /// What a finished child left.
@@ -116,6 +119,8 @@ impl Cmd {
             stdin: None,
             timeout: Some(DEFAULT_TIMEOUT),
             log: None,
+            foreground: false,
+            stdin_file: None,
         }
     }
 
@@ -163,6 +168,13 @@ impl Cmd {
         self
     }
 
+    /// A file for the child's standard input, in place of bytes.
+    #[must_use]
+    pub fn stdin_from(mut self, file: File) -> Self {
+        self.stdin_file = Some(Arc::new(file));
+        self
+    }
+
     /// The time after which the child's whole process group is ended; `None` waits for ever.
     #[must_use]
     pub fn timeout(mut self, limit: Option<Duration>) -> Self {
@@ -174,6 +186,15 @@ impl Cmd {
     #[must_use]
     pub fn log_to(mut self, file: impl AsRef<Path>) -> Self {
         self.log = Some(file.as_ref().to_owned());
+        self
+    }
+
+    /// Keeps the child in our own process group and without a deadline, so that it may ask the person on the terminal (a
+    /// password, a host key): a group of its own would be stopped at its first read.
+    #[must_use]
+    pub fn foreground(mut self) -> Self {
+        self.foreground = true;
+        self.timeout = None;
         self
     }
 
@@ -217,8 +238,14 @@ impl Cmd {
     /// Runs to the end and returns what it left, whatever its exit code.
     pub fn output(&self) -> Result<Output, ProcessError> {
         let mut c = self.command();
-        c.process_group(0);
-        c.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        if !self.foreground {
+            c.process_group(0);
+        }
+        c.stdin(match (&self.stdin, &self.stdin_file) {
+            (Some(_), _) => Stdio::piped(),
+            (None, Some(file)) => file.try_clone().map_err(|e| self.start_error(e))?.into(),
+            (None, None) => Stdio::null(),
+        });
         if let Some(log) = &self.log {
             let (out, err) = open_log(log).map_err(|e| self.start_error(e))?;
             c.stdout(out).stderr(err);
@@ -285,7 +312,7 @@ impl Cmd {
         });
         let stdout = child.stdout.take().map(|p| std::thread::spawn(move || drain(p)));
         let stderr = child.stderr.take().map(|p| std::thread::spawn(move || drain(p)));
-        let (status, timed_out) = wait(&mut child, self.timeout).map_err(io_error)?;
+        let (status, timed_out) = wait(&mut child, self.timeout.filter(|_| !self.foreground)).map_err(io_error)?;
         if let Some(f) = feeder {
             let _ = f.join();
         }

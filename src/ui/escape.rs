@@ -73,6 +73,38 @@ pub fn page(text: &str, colour: bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// For a terminal's recorded output: colour and cursor codes are dropped, what is left is made visible like a [`block`].
+pub fn without_codes(recorded: &str) -> String {
+    let mut out = String::with_capacity(recorded.len());
+    let mut chars = recorded.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\x1b' => skip_code(&mut chars),
+            '\r' | '\x07' | '\x08' => {}
+            c => out.push(c),
+        }
+    }
+    block(&out).into_owned()
+}
+
+/// Passes over one escape sequence (ECMA-48): CSI up to its final byte, OSC and its kin up to BEL or ST, else one character.
+fn skip_code(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    match chars.next() {
+        Some('[') => while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {},
+        Some(']' | 'P' | '^' | '_') => {
+            while let Some(c) = chars.next() {
+                if c == '\x07' || (c == '\x1b' && chars.next_if_eq(&'\\').is_some()) {
+                    break;
+                }
+            }
+        }
+        Some('(' | ')' | '#' | '%') => {
+            chars.next();
+        }
+        _ => {}
+    }
+}
+
 /// For finished JSON: the characters that JSON lets through raw become `\u` escapes, so the document means the same.
 pub fn json(document: &str) -> Cow<'_, str> {
     let bad = |c: char| acts(c) && c != '\n';

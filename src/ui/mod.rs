@@ -133,6 +133,11 @@ impl Ui {
         put(bytes);
     }
 
+    /// Standard output as a stream, for a session that is shown as it goes on. Control characters are made visible.
+    pub fn stream(&self) -> impl std::io::Write + use<> {
+        Escaped
+    }
+
     /// One JSON document: over several lines on a terminal, on one in a pipe.
     pub fn json(&self, value: &Value) {
         let text = if Stream::Out.is_terminal() { format!("{value:#}\n") } else { format!("{value}\n") };
@@ -186,6 +191,20 @@ impl Ui {
 
     fn say(&self, text: &str) {
         put_err(escape::page(&ended(text), self.paint_err().is_on()).as_bytes());
+    }
+}
+
+/// Passes text on through the escaping layer.
+struct Escaped;
+
+impl std::io::Write for Escaped {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        put(escape::without_codes(&String::from_utf8_lossy(bytes)).as_bytes());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

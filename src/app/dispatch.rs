@@ -1,0 +1,197 @@
+//! Dispatch: an order gets a slot, a worktree, a branch, an assignment and a session, in this order.
+//!
+//! The assignment is recorded before anything is started. What fails afterwards gives slot and order back.
+
+use serde::Serialize;
+
+use super::base::{self, Base};
+use super::fault::{Fault, Kind};
+use super::launching;
+use super::prompt::Again;
+use super::session::Session;
+use super::slots::{self, Slot};
+use crate::domain::OrderId;
+use crate::domain::decide::work as decide;
+use crate::domain::order::Order;
+use crate::git::{rescue_read, slot as worktree_slot, worktree};
+
+/// How a dispatch is wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    pub slot: Option<String>,
+    pub agent: Option<String>,
+    pub base: Option<String>,
+    pub dry_run: bool,
+    pub exclusive: bool,
+}
+
+/// An order that was given to a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Dispatched {
+    pub work_order_id: String,
+    pub title: String,
+    pub agent: String,
+    pub slot: String,
+    pub worktree: String,
+    pub branch: String,
+    pub base: String,
+    pub session: String,
+    pub backend: String,
+    pub dry_run: bool,
+}
+
+/// Gives one order to a worker.
+pub fn dispatch(session: &mut Session, text: &str, wish: &Wish) -> Result<Dispatched, Fault> {
+    let id = session.order_id(text)?;
+    let base = base::of(session, wish.base.as_deref())?;
+    let backend = launching::backend(session, wish.agent.as_deref())?;
+    look_first(session, &id)?;
+    let slot = if wish.dry_run { choose(session, wish, &base, &[])? } else { reserve(session, &id, wish, &base)? };
+    let order = session.view()?.order(&id)?.ok_or_else(|| Fault::not_found(format!("there is no work order {id}")))?;
+    let result = Dispatched {
+        work_order_id: id.to_string(),
+        title: order.title().to_owned(),
+        agent: slot.agent.to_string(),
+        slot: format!("slot{}", slot.number),
+        worktree: slot.path.display().to_string(),
+        branch: slot.branch.clone(),
+        base: base.branch.clone(),
+        session: slot.session.clone(),
+        backend: backend.name.clone(),
+        dry_run: wish.dry_run,
+    };
+    if wish.dry_run {
+        return Ok(result);
+    }
+    let begin = |session: &mut Session| -> Result<launching::Running, Fault> {
+        make_worktree(session, &slot, &base, id.as_str())?;
+        launching::set_up(session, &slot, id.as_str())?;
+        let again = Again { rescue: saved_work(session, &order)?, rejection: None };
+        launching::record_start(session, &slot, &id, &backend)?;
+        launching::start(session, &slot, &order, &backend, &base, &again)
+    };
+    match begin(session) {
+        Ok(_) => Ok(result),
+        Err(fault) => {
+            give_back(session, &slot, &id, &fault.message)?;
+            Err(fault)
+        }
+    }
+}
+
+/// Refusals that need no slot: closed, blocked, held by another.
+fn look_first(session: &mut Session, id: &OrderId) -> Result<(), Fault> {
+    let view = session.view()?;
+    let order = view.order(id)?.ok_or_else(|| Fault::not_found(format!("there is no work order {id}")))?;
+    let blockers = view.open_blockers(id.as_str())?;
+    let holder = order.assignee().and_then(|a| a.parse().ok());
+    let nobody = crate::domain::AgentId::ceo();
+    let worker = holder.as_ref().unwrap_or(&nobody);
+    decide::dispatch(&order, id, worker, &blockers, &session.actor)?;
+    if let Some(h) = holder
+        && (h.as_worker().is_some() || h != session.actor)
+    {
+        return Err(Fault::conflict(format!("{id} is already with {h}")).hint(format!(
+            "see how it goes: git vermas worker status {h}; to take it back first: git vermas wo release {id}"
+        )));
+    }
+    Ok(())
+}
+
+/// Slots in the order in which they are tried.
+fn candidates(session: &Session, wish: &Wish) -> Result<Vec<Slot>, Fault> {
+    match &wish.slot {
+        Some(text) => Ok(vec![slots::parse(session, text)?]),
+        None => Ok((0..session.slots()).map(|n| slots::slot(session, n)).collect()),
+    }
+}
+
+fn choose(session: &mut Session, wish: &Wish, base: &Base, passed: &[u32]) -> Result<Slot, Fault> {
+    let launcher = slots::launcher(session)?;
+    let mut reasons = Vec::new();
+    for slot in candidates(session, wish)?.into_iter().filter(|s| !passed.contains(&s.number)) {
+        if let Some(target) = session.view()?.assignment(&slot.agent)?.target() {
+            reasons.push(format!("slot{}: {target}", slot.number));
+            continue;
+        }
+        match slots::obstacle(session, &slot, base, &*launcher)? {
+            None => return Ok(slot),
+            Some(why) => reasons.push(format!("slot{}: {why}", slot.number)),
+        }
+    }
+    let fault =
+        Fault::new(Kind::Conflict, if wish.slot.is_some() { "the slot is not free" } else { "no slot is free" });
+    let fault = reasons.into_iter().fold(fault, Fault::hint);
+    Err(fault.hint("see them all: git vermas workers; more slots: git vermas config set vermas.slots N"))
+}
+
+/// Records the assignment to the first free slot. Another dispatch may take it in between: then the next is tried.
+fn reserve(session: &mut Session, id: &OrderId, wish: &Wish, base: &Base) -> Result<Slot, Fault> {
+    let mut passed = Vec::new();
+    loop {
+        let slot = choose(session, wish, base, &passed)?;
+        let actor = session.actor.clone();
+        let decide = |tx: &mut crate::store::Tx<'_>| {
+            if tx.assignment(&slot.agent)?.target().is_some() {
+                return Ok(false);
+            }
+            let order = super::orders::require(tx, id)?;
+            let blockers = tx.view()?.open_blockers(id.as_str())?;
+            if order.assignee().is_some_and(|a| a != slot.agent.as_str() && a != actor.as_str()) {
+                let holder = order.assignee().unwrap_or_default();
+                return Err(Fault::conflict(format!("{id} is already with {holder}")));
+            }
+            if order.assignee() == Some(actor.as_str()) && *actor.as_str() != *slot.agent.as_str() {
+                let data = serde_json::json!({"work_order_id": id, "changes": {"assignee": slot.agent}});
+                tx.emit(&crate::domain::Draft::new("work_order.updated", &actor, data))?;
+            }
+            let order = super::orders::require(tx, id)?;
+            let drafts = decide::dispatch(&order, id, &slot.agent, &blockers, &actor)?;
+            tx.emit_all(&drafts)?;
+            Ok(true)
+        };
+        let taken =
+            if wish.exclusive { super::exclusive::exclusively(session, decide)? } else { session.write(decide)? };
+        if taken {
+            return Ok(slot);
+        }
+        passed.push(slot.number);
+    }
+}
+
+/// The slot's worktree on the base's tip: made, or started over where it is there and clean.
+pub fn make_worktree(session: &Session, slot: &Slot, base: &Base, reason: &str) -> Result<(), Fault> {
+    let git = session.git();
+    let start = base.oid.to_string();
+    match worktree::find(&git, &slot.path)? {
+        Some(t) if !t.lost => {
+            // What has landed as another commit (a squash) is on the base in substance; a rescue ref keeps the original.
+            let now = crate::sys::clock::now_millis();
+            let rescued = crate::git::rescue::snapshot(&git, &slot.path, slot.agent.as_str(), now, &start)?;
+            worktree_slot::restart(&git, &slot.path, &slot.branch, &start, rescued.as_ref())?;
+        }
+        _ => {
+            crate::sys::fs::create_dir_all(&session.store.places().workers)?;
+            worktree_slot::add(&git, &slot.path, &slot.branch, &start, reason)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where an earlier worker's unfinished work on this order was saved.
+fn saved_work(session: &Session, order: &Order) -> Result<Option<String>, Fault> {
+    let Some(name) = order.metadata("rescue").and_then(serde_json::Value::as_str) else { return Ok(None) };
+    Ok(rescue_read::get(&session.git(), name)?.map(|r| r.name))
+}
+
+/// Makes order and slot free again after a start that failed.
+pub fn give_back(session: &mut Session, slot: &Slot, id: &OrderId, reason: &str) -> Result<(), Fault> {
+    let actor = session.actor.clone();
+    let agent = slot.agent.clone();
+    session.write(|tx| {
+        let order = super::orders::require(tx, id)?;
+        let short = crate::domain::text::headline(reason, 200);
+        tx.emit_all(&decide::undispatch(&order, id, &agent, &short, &actor))?;
+        Ok(())
+    })
+}

@@ -1,0 +1,211 @@
+//! Transport: fetching, pushing and asking a remote, by the git program, which knows ssh, https and the person's
+//! credentials.
+//!
+//! **Invariant:** remotes are reached by configured name only, refs by their full names, and a push never replaces
+//! anything but what its caller expected to find.
+//!
+//! **Invariant:** what went wrong is judged by asking the remote again, never by the wording of a message.
+
+use std::time::Duration;
+
+use super::history::rev_parse;
+use super::name::{check_oid, check_ref, check_remote};
+use super::program::{Git, GitError, failed};
+use crate::sys::process::{Cmd, Output, ProcessError};
+
+/// How long a transport may take that nobody watches.
+pub const TRANSPORT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Whether somebody sits at the terminal to be asked for a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    Never,
+    /// On the terminal, for as long as it takes: there is no deadline.
+    Allowed,
+}
+
+/// What a fetch brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// The remote's commit, now at [`tracking_ref`].
+    At(String),
+    /// The remote answers and has no such ref; ours stays where it was.
+    NoSuchRef,
+    /// The remote has the ref, but it was not taken: objects that fail the check, for one.
+    Refused(String),
+    Unreachable(String),
+}
+
+/// What a push did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pushed {
+    /// The remote's ref is at our commit.
+    Done,
+    /// Somebody was faster; the remote is here now (`None`: the ref is gone).
+    Stale {
+        now: Option<String>,
+    },
+    /// The remote would not have it: a hook, a protected branch, a full disk. Its words.
+    Refused(String),
+    Unreachable(String),
+}
+
+/// What a remote has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoteRef {
+    At(String),
+    Missing,
+    Unreachable(String),
+}
+
+/// Where a fetched branch is kept: `refs/vermas/remotes/<remote>/<branch>`.
+pub fn tracking_ref(remote: &str, branch_ref: &str) -> String {
+    format!("refs/vermas/remotes/{remote}/{}", branch_ref.trim_start_matches("refs/heads/"))
+}
+
+/// Fetches one branch (a full ref name) into its [`tracking_ref`], whole also in a partial clone, and nothing else: no
+/// tags, no submodules, none of the person's own tracking refs.
+///
+/// After a crash the tracking ref is at the old or the new commit.
+pub fn fetch(git: &Git, remote: &str, branch_ref: &str, asking: Asking) -> Result<Fetched, GitError> {
+    check_ref(branch_ref)?;
+    let ours = tracking_ref(remote, branch_ref);
+    check_ref(&ours)?;
+    // Only the state is offered as known: what else is here is no help, and in a partial clone it is not even here.
+    let (negotiation, known) = match rev_parse(git, &ours)? {
+        Some(_) => ("fetch.negotiationAlgorithm=default", Some(format!("--negotiation-tip={ours}"))),
+        None => ("fetch.negotiationAlgorithm=noop", None),
+    };
+    let cmd = transport(git, remote, asking)?
+        .args(["-c", "fetch.fsckObjects=true", "-c", negotiation, "fetch", "--quiet", "--no-write-fetch-head"])
+        .args(["--no-tags", "--no-prune", "--no-recurse-submodules", "--no-filter", "--refmap="])
+        .args(["--no-show-forced-updates", "--no-auto-maintenance", "--no-write-commit-graph"])
+        .args(known)
+        .args(["--end-of-options", remote])
+        .arg(format!("+{branch_ref}:{ours}"));
+    let text = match ran(&cmd)? {
+        Ok(o) if o.success() => {
+            let at = rev_parse(git, &ours)?;
+            return at.map(Fetched::At).ok_or_else(|| GitError::unreadable("git fetch", format!("no {ours} came")));
+        }
+        Ok(o) => failed(&cmd, &o).to_string(),
+        Err(late) => return Ok(Fetched::Unreachable(late)),
+    };
+    Ok(match ls_remote(git, remote, branch_ref, asking)? {
+        RemoteRef::Missing => Fetched::NoSuchRef,
+        RemoteRef::At(_) => Fetched::Refused(text),
+        RemoteRef::Unreachable(_) => Fetched::Unreachable(text),
+    })
+}
+
+/// Pushes one commit to one ref, under the condition that the remote has `expected` there (`None`: that it has no such
+/// ref), and notes a success in the [`tracking_ref`]. No hook of this repository runs.
+///
+/// After a crash, or with the connection cut, the remote has the old or the new commit; asking again tells.
+pub fn push(
+    git: &Git,
+    remote: &str,
+    oid: &str,
+    remote_ref: &str,
+    expected: Option<&str>,
+    asking: Asking,
+) -> Result<Pushed, GitError> {
+    check_oid(oid)?;
+    check_ref(remote_ref)?;
+    expected.map_or(Ok(()), check_oid)?;
+    let cmd = transport(git, remote, asking)?
+        .args(["push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no"])
+        .arg(format!("--force-with-lease={remote_ref}:{}", expected.unwrap_or_default()))
+        .args(["--no-force-if-includes", "--end-of-options", remote])
+        .arg(format!("{oid}:{remote_ref}"));
+    let text = match ran(&cmd)? {
+        Ok(o) if o.success() => return seen(git, remote, remote_ref, oid),
+        Ok(o) => refusal(&o),
+        Err(late) => late,
+    };
+    // Our push may have arrived although we were told otherwise, or somebody else's; the remote knows.
+    Ok(match ls_remote(git, remote, remote_ref, asking)? {
+        RemoteRef::At(now) if now == oid => seen(git, remote, remote_ref, oid)?,
+        RemoteRef::At(now) if Some(now.as_str()) != expected => Pushed::Stale { now: Some(now) },
+        RemoteRef::Missing if expected.is_some() => Pushed::Stale { now: None },
+        RemoteRef::At(_) | RemoteRef::Missing => Pushed::Refused(text),
+        RemoteRef::Unreachable(_) => Pushed::Unreachable(text),
+    })
+}
+
+/// Notes that the remote has our commit, so that the next fetch does not bring it back.
+fn seen(git: &Git, remote: &str, remote_ref: &str, oid: &str) -> Result<Pushed, GitError> {
+    if remote_ref.starts_with("refs/heads/") {
+        git.cmd().args(["update-ref", "-m", "vermas: push", &tracking_ref(remote, remote_ref), oid]).run()?;
+    }
+    Ok(Pushed::Done)
+}
+
+/// Asks a remote for one ref.
+pub fn ls_remote(git: &Git, remote: &str, name: &str, asking: Asking) -> Result<RemoteRef, GitError> {
+    check_ref(name)?;
+    let cmd =
+        transport(git, remote, asking)?.args(["ls-remote", "--quiet", "--refs", "--end-of-options", remote, name]);
+    let out = match ran(&cmd)? {
+        Ok(o) if o.success() => o,
+        Ok(o) => return Ok(RemoteRef::Unreachable(failed(&cmd, &o).to_string())),
+        Err(late) => return Ok(RemoteRef::Unreachable(late)),
+    };
+    // A name matches at the end of longer ones too.
+    let found =
+        out.text().lines().filter_map(|l| l.split_once('\t')).find(|(_, n)| *n == name).map(|(o, _)| o.to_owned());
+    Ok(match found {
+        Some(oid) => {
+            check_oid(&oid)?;
+            RemoteRef::At(oid)
+        }
+        None => RemoteRef::Missing,
+    })
+}
+
+/// The remote's own words: the porcelain line of the refused ref, with what it said on the way.
+fn refusal(out: &Output) -> String {
+    let said = out.text();
+    let refused = said.lines().find(|l| l.starts_with('!')).and_then(|l| l.rsplit('\t').next()).unwrap_or_default();
+    let remote: Vec<String> =
+        out.stderr_text().lines().filter(|l| l.starts_with("remote: ")).map(|l| l.trim().to_owned()).collect();
+    match (refused.is_empty(), remote.is_empty()) {
+        (true, _) => out.stderr_text(),
+        (false, true) => refused.to_owned(),
+        (false, false) => format!("{refused}\n{}", remote.join("\n")),
+    }
+}
+
+/// Runs; a passed deadline is an answer (the inner error), a git that cannot be started is none.
+fn ran(cmd: &Cmd) -> Result<Result<Output, String>, GitError> {
+    match cmd.output() {
+        Ok(o) => Ok(Ok(o)),
+        Err(e @ ProcessError::TimedOut { .. }) => Ok(Err(e.to_string())),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// A call to a remote, which must be configured under this name.
+fn transport(git: &Git, remote: &str, asking: Asking) -> Result<Cmd, GitError> {
+    check_remote(remote)?;
+    let out =
+        git.cmd().args(["config", "-z", "--get-regexp", r"^(remote\..*\.(url|pushurl)|core\.sshcommand)$"]).output()?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let keys: Vec<&str> = text.split('\0').filter_map(|e| e.split('\n').next()).collect();
+    if !keys.contains(&format!("remote.{remote}.url").as_str()) {
+        return Err(GitError::NotFound { what: format!("a remote named {remote}") });
+    }
+    let cmd = git.cmd();
+    if asking == Asking::Allowed {
+        let cmd = match git.var("GIT_TERMINAL_PROMPT") {
+            Some(theirs) => cmd.env("GIT_TERMINAL_PROMPT", theirs),
+            None => cmd.env_remove("GIT_TERMINAL_PROMPT"),
+        };
+        return Ok(cmd.foreground());
+    }
+    let own_ssh =
+        keys.contains(&"core.sshcommand") || git.var("GIT_SSH_COMMAND").is_some() || git.var("GIT_SSH").is_some();
+    // ssh asks on the terminal by itself, past git: in the background that would hang until the deadline.
+    let cmd = if own_ssh { cmd } else { cmd.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes") };
+    Ok(cmd.timeout(Some(TRANSPORT_TIMEOUT)))
+}

@@ -1,0 +1,156 @@
+//! The worktrees that workers stand in: made, started over, removed.
+//!
+//! **Invariant:** nothing here removes a file that no commit, no other branch and no rescue ref holds. There is no way
+//! around git (`rm -rf`) and no reset of a branch that holds commits of its own.
+
+use std::path::Path;
+
+use super::history::{is_ancestor, rev_parse};
+use super::name::branch_ref;
+use super::program::{CHECKOUT_TIMEOUT, Git, GitError};
+use super::rescue::Rescue;
+use super::rescue_read::covers;
+use super::status::{Untracked, git_dir, head, operation, status};
+use super::worktree::{find, known, list, lock, lock_reason, unlock};
+use crate::sys::fs;
+
+/// What became of the branch of a new worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BranchWas {
+    /// It did not exist and starts at the start point.
+    Created,
+    /// It had nothing of its own and was moved from here to the start point.
+    Advanced { from: String },
+    /// It holds commits that the start point lacks, or is there already, and stays where it is.
+    Kept { at: String },
+}
+
+/// Adds a locked worktree at an absolute path, on `branch` (created at `start`, or re-used), running the person's
+/// `post-checkout` hook. `reason` should say who holds it; it is stored as `vermas <reason>`.
+///
+/// After a crash the worktree may be registered and half checked out: [`status`] shows it, and a second call refuses.
+/// A registration of ours whose directory is gone is dropped first.
+pub fn add(git: &Git, path: &Path, branch: &str, start: &str, reason: &str) -> Result<BranchWas, GitError> {
+    let full = branch_ref(branch)?;
+    let short = full.trim_start_matches("refs/heads/").to_owned();
+    let start = rev_parse(git, start)?.ok_or_else(|| GitError::NotFound { what: format!("the commit {start}") })?;
+    if let Some(old) = find(git, path)? {
+        if !(old.lost && old.ours()) {
+            return Err(GitError::refused(path, "is a worktree already"));
+        }
+        remove(git, path, "HEAD", None)?;
+    }
+    let was = match rev_parse(git, &full)? {
+        None => BranchWas::Created,
+        Some(at) if at == start => BranchWas::Kept { at },
+        Some(at) if is_ancestor(git, &at, &start)? => {
+            if let Some(holder) = list(git)?.into_iter().find(|w| w.branch.as_deref() == Some(full.as_str())) {
+                return Err(GitError::refused(&holder.path, format!("has {short} checked out")));
+            }
+            git.cmd().args(["update-ref", "-m", "vermas: start", &full, &start, &at]).run()?;
+            BranchWas::Advanced { from: at }
+        }
+        Some(at) => BranchWas::Kept { at },
+    };
+    let mut cmd = git.cmd_with_hooks().args(["worktree", "add", "--quiet", "--lock", "--reason"]);
+    cmd = cmd.arg(lock_reason(reason)).timeout(Some(CHECKOUT_TIMEOUT));
+    if was == BranchWas::Created {
+        cmd = cmd.args(["--no-track", "-b", &short]).arg("--").arg(path).arg(&start);
+    } else {
+        cmd = cmd.arg("--").arg(path).arg(&short);
+    }
+    cmd.run()?;
+    Ok(was)
+}
+
+/// Puts a clean worktree's branch on a new start point, for its next work order. Refused when that would drop anything:
+/// uncommitted work, an operation half done, or commits that neither `start` nor `rescued` holds.
+///
+/// After a crash the worktree may be half checked out, which [`status`] shows; the old tip is in the reflog.
+pub fn restart(git: &Git, path: &Path, branch: &str, start: &str, rescued: Option<&Rescue>) -> Result<(), GitError> {
+    let full = branch_ref(branch)?;
+    let start = rev_parse(git, start)?.ok_or_else(|| GitError::NotFound { what: format!("the commit {start}") })?;
+    if let Some(op) = operation(git, path)? {
+        return Err(GitError::refused(path, format!("a {} is in progress", op.name())));
+    }
+    if let Some(entry) = status(git, path, Untracked::Folded)?.first() {
+        return Err(GitError::refused(path, format!("has uncommitted work: {}", entry.path.display())));
+    }
+    let tips = [rev_parse(git, &full)?, head(git, path)?];
+    for tip in tips.into_iter().flatten() {
+        let saved = match rescued {
+            Some(r) if rev_parse(git, &r.name)?.as_deref() == Some(r.oid.as_str()) => is_ancestor(git, &tip, &r.oid)?,
+            _ => false,
+        };
+        if !saved && !is_ancestor(git, &tip, &start)? {
+            return Err(GitError::refused(path, format!("{branch} holds commits that are not in the new start point")));
+        }
+    }
+    let short = full.trim_start_matches("refs/heads/");
+    git.cmd_in_with_hooks(path)
+        .args(["checkout", "--quiet", "--no-track", "-B", short, &start, "--"])
+        .timeout(Some(CHECKOUT_TIMEOUT))
+        .run()?;
+    Ok(())
+}
+
+/// Removes a worktree and its registration; its branch stays. Refused where that would lose anything: uncommitted or
+/// untracked files, unless `rescued` holds exactly what is there now; a HEAD that no branch, no `base` and no rescue
+/// holds; nested repositories and changed submodules, which no snapshot can hold. Ignored files go.
+///
+/// After a crash the directory may be half gone; a second call with the same snapshot is then refused, and what is
+/// missing is in the branch and the snapshot.
+pub fn remove(git: &Git, path: &Path, base: &str, rescued: Option<&Rescue>) -> Result<(), GitError> {
+    let tree = known(git, path)?;
+    if tree.main {
+        return Err(GitError::refused(path, "is the main worktree"));
+    }
+    if let (None, Some(head)) = (&tree.branch, &tree.head) {
+        let saved = match rescued {
+            Some(r) => is_ancestor(git, head, &r.oid)?,
+            None => false,
+        };
+        let merged =
+            || Ok::<_, GitError>(rev_parse(git, base)?.is_some_and(|b| is_ancestor(git, head, &b).unwrap_or(false)));
+        if !saved && !merged()? {
+            return Err(GitError::refused(path, "its commits are on no branch; take a rescue snapshot first"));
+        }
+    }
+    let mut force = false;
+    if !tree.lost {
+        let dirty = status(git, path, Untracked::Folded)?;
+        let busy = operation(git, path)?.is_some();
+        if let Some(sub) = dirty.iter().find(|e| e.submodule) {
+            return Err(GitError::refused(&path.join(&sub.path), "is a submodule with changes of its own"));
+        }
+        if !dirty.is_empty() || busy {
+            let covered = match rescued {
+                Some(r) => covers(git, r, path)?,
+                None => false,
+            };
+            if !covered {
+                let what = dirty
+                    .first()
+                    .map_or_else(|| "an operation in progress".to_owned(), |e| e.path.display().to_string());
+                return Err(GitError::refused(
+                    path,
+                    format!("has work that no commit and no rescue snapshot holds: {what}"),
+                ));
+            }
+            force = true;
+        }
+        // git removes no worktree with initialised submodules unless forced; they are clean, as was just seen.
+        force |= fs::exists(&git_dir(git, path)?.join("modules"));
+    }
+    unlock(git, path)?;
+    let mut cmd = git.cmd().args(["worktree", "remove"]).timeout(Some(CHECKOUT_TIMEOUT));
+    if force {
+        cmd = cmd.arg("--force");
+    }
+    let done = cmd.arg("--").arg(&tree.path).run();
+    if done.is_err() && tree.locked.is_some() && fs::exists(&tree.path) {
+        lock(git, path, tree.locked.as_deref().unwrap_or_default())?;
+    }
+    done?;
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! A change that is made on the branch's tip without being written anywhere: what an exclusive claim pushes.
+
+use std::collections::BTreeMap;
+
+use super::error::{Result, StoreError};
+use super::open::Store;
+use super::publish::{Base, Load};
+use super::write::Tx;
+use crate::git::Oid;
+use crate::git::refs::RefMove;
+
+/// A commit that only its maker knows.
+#[derive(Debug, Clone)]
+pub struct Detached<T> {
+    pub value: T,
+    /// `None` where the decision adds nothing.
+    pub commit: Option<Oid>,
+    pub parent: Oid,
+}
+
+impl Store {
+    /// Runs a decision and builds the commit it would lead to, on the tip `on`, which is the branch's. Nothing but objects is
+    /// written: neither log nor branch, cache nor projections know of it.
+    pub fn detached<T, E: From<StoreError>>(
+        &mut self,
+        on: Oid,
+        decide: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<Detached<T>, E> {
+        let mut taken = None;
+        // An error is what takes the change back: the transaction of the cache is undone, and nothing was appended.
+        let undone: std::result::Result<(), Undo<E>> = self.with_state(|tx| {
+            let value = decide(tx).map_err(Undo::Refused)?;
+            taken = Some((value, std::mem::take(&mut tx.unsaved)));
+            Err(Undo::Done)
+        });
+        let (value, events) = match (undone, taken) {
+            (Err(Undo::Refused(e)), _) => return Err(e),
+            (Err(Undo::Store(e)), _) => return Err(e.into()),
+            (_, Some(t)) => t,
+            (_, None) => return Err(StoreError::NotInitialised.into()),
+        };
+        if events.is_empty() {
+            return Ok(Detached { value, commit: None, parent: on });
+        }
+        let commit = self.build_detached(on, events)?;
+        Ok(Detached { value, commit: Some(commit), parent: on })
+    }
+
+    fn build_detached(&mut self, on: Oid, events: Vec<crate::domain::Event>) -> Result<Oid> {
+        let mut assignments = BTreeMap::new();
+        for e in events.iter().filter(|e| e.kind == "assignment.set") {
+            let agent: Option<crate::domain::AgentId> = e.text("agent").and_then(|a| a.parse().ok());
+            if let (Some(agent), Some(kind), Some(id)) = (agent, e.text("ref_type"), e.text("ref_id")) {
+                assignments.insert(agent.assignment_file(), Some(format!("{kind}:{id}\n")));
+            }
+        }
+        let load = Load::of_events(events, assignments);
+        let root = self.repo.tree(self.repo.commit(on)?.tree)?;
+        let base = Base { parents: vec![on], root, message: None };
+        Ok(self.build_on(&load, base)?.oid)
+    }
+
+    /// Takes over a commit that the remote has accepted: the branch moves to it, and its events become ours.
+    pub fn take_over(&mut self, commit: Oid, parent: Oid) -> Result<()> {
+        {
+            let _lock = self.lock_publishing()?;
+            let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
+            let state = RefMove { name: self.places.state_ref.clone(), new: commit, old: Some(parent) };
+            self.repo.move_refs(&[state], "vermas: claim", &by)?;
+        }
+        let end = self.with_state(|tx| tx.finish().map(|(_, end)| end))?;
+        self.publish_through(end)
+    }
+}
+
+/// Why a detached change ends without being recorded.
+enum Undo<E> {
+    Done,
+    Refused(E),
+    Store(StoreError),
+}
+
+impl<E> From<StoreError> for Undo<E> {
+    fn from(e: StoreError) -> Self {
+        Self::Store(e)
+    }
+}

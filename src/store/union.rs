@@ -1,0 +1,273 @@
+//! Merging with another clone's state: the union of both sets of events.
+//!
+//! **Invariant:** the union never shrinks. Whatever the other side dropped, rewound or rewrote, events that this machine
+//! has are published again, in this replica's own folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::adopt::Table;
+use super::branch::{self, Segment};
+use super::error::{Result, StoreError};
+use super::open::Store;
+use super::publish::Base;
+use super::{project, replica, texts};
+use crate::git::{Entry, EntryKind, Oid};
+use crate::sys::fs;
+use crate::sys::process::Cmd;
+
+/// What came of a merge.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// The branch's tip afterwards.
+    pub tip: Option<Oid>,
+    /// Events that this machine had not seen before.
+    pub arrived: usize,
+    /// Files of which both texts were kept: (path, the other text's path).
+    pub kept_both: Vec<(String, String)>,
+}
+
+impl Store {
+    /// Publishes what is loose, with the projections brought up to date. Gives the tip.
+    pub fn checkpoint(&mut self) -> Result<Option<Oid>> {
+        self.with_state(|tx| tx.finish().map(|_| ()))?;
+        let _lock = self.lock_publishing()?;
+        self.publish_locked(true)
+    }
+
+    /// Joins our state with the commit `theirs`, which is in the object database. Our events are published first.
+    ///
+    /// After a crash the branch is at our old tip or at the merge; doing it again is harmless.
+    pub fn merge(&mut self, theirs: Oid) -> Result<Merged> {
+        self.with_state(|tx| tx.finish().map(|_| ()))?;
+        let _lock = self.lock_publishing()?;
+        for _ in 0..4 {
+            let ours = self.publish_locked(false)?;
+            match self.merge_once(ours, theirs) {
+                Err(StoreError::Repo(crate::git::RepoError::Moved { .. })) => {}
+                other => return other,
+            }
+        }
+        Err(StoreError::Busy { what: "the state branch", seconds: 0 })
+    }
+
+    fn merge_once(&mut self, ours: Option<Oid>, theirs: Oid) -> Result<Merged> {
+        let base = ours.and_then(|o| self.repo.merge_base(o, theirs));
+        if ours == Some(theirs) || (base == Some(theirs) && ours.is_some()) {
+            return Ok(Merged { tip: ours, ..Merged::default() });
+        }
+        if base.is_some() && base == ours || ours.is_none() {
+            return self.fast_forward(ours, theirs);
+        }
+        let ours = ours.ok_or(StoreError::NotInitialised)?;
+        let (root_o, root_t) = (self.repo.commit(ours)?.tree, self.repo.commit(theirs)?.tree);
+        let (seg_o, seg_t) = (branch::segments_of(&self.repo, root_o)?, branch::segments_of(&self.repo, root_t)?);
+        let arrived = self.with_state(|tx| -> Result<usize> {
+            let mut built = tx.cache.built()?;
+            let before = tx.arrived;
+            tx.take_in_segments(&seg_t, &mut built, false)?;
+            tx.cache.set_built(&built)?;
+            tx.finish()?;
+            Ok(tx.arrived - before)
+        })?;
+        let chosen = self.choose_segments(&seg_o, &seg_t)?;
+        let (root, kept_both) = self.merged_root(base, root_o, root_t, &chosen)?;
+        self.forget_homes_outside(&chosen)?;
+        let mut load = self.load(true, None)?;
+        load.texts.clear();
+        load.projections = Some(self.canonical_projections()?);
+        let on = Base { parents: vec![ours, theirs], root, message: Some(merge_message(arrived)) };
+        let commit = self.commit_on(&load, &on, Some(ours))?;
+        self.settle(&load, Some(&commit))?;
+        Ok(Merged { tip: Some(commit.oid), arrived, kept_both })
+    }
+
+    /// Theirs holds ours: the branch moves to it. What theirs may have dropped all the same is published again.
+    fn fast_forward(&mut self, ours: Option<Oid>, theirs: Oid) -> Result<Merged> {
+        let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
+        let state = crate::git::refs::RefMove { name: self.places.state_ref.clone(), new: theirs, old: ours };
+        // Whether everything that the new tip names can be read is looked at before the branch moves.
+        branch::segments_of(&self.repo, self.repo.commit(theirs)?.tree)?;
+        self.repo.move_refs(&[state], "vermas: sync", &by)?;
+        let arrived = self.with_state(|tx| tx.finish().map(|_| tx.arrived))?;
+        let tip = self.publish_locked(false)?;
+        Ok(Merged { tip, arrived, kept_both: Vec::new() })
+    }
+
+    fn canonical_projections(&self) -> Result<[Vec<u8>; 2]> {
+        let cache = self.cache.as_ref().ok_or(StoreError::NotInitialised)?;
+        Ok([project::canonical(cache, Table::Orders)?.0, project::canonical(cache, Table::Messages)?.0])
+    }
+
+    /// For each path the segment that the merge holds: the longer of two that agree; theirs where they do not, and our
+    /// replica then takes a new name, because somebody goes on under the old one.
+    fn choose_segments(
+        &mut self,
+        ours: &BTreeMap<String, Segment>,
+        theirs: &BTreeMap<String, Segment>,
+    ) -> Result<BTreeMap<String, Segment>> {
+        let own = replica::current(&self.places)?;
+        let mut chosen = theirs.clone();
+        let mut copied = false;
+        for (path, o) in ours {
+            match theirs.get(path) {
+                None => {
+                    chosen.insert(path.clone(), o.clone());
+                }
+                Some(t) if t.oid == o.oid => {}
+                Some(t) => {
+                    let (a, b) = (self.repo.blob(o.oid)?, self.repo.blob(t.oid)?);
+                    if a.starts_with(&b) {
+                        chosen.insert(path.clone(), o.clone());
+                    } else if !b.starts_with(&a) || o.replica == own {
+                        copied |= o.replica == own;
+                    }
+                }
+            }
+        }
+        // Somebody else writes under our name: a clone that was copied with its git directory.
+        copied |= theirs.iter().any(|(p, t)| t.replica == own && !ours.contains_key(p));
+        if copied {
+            replica::renew(&self.places)?;
+            self.warnings.push(
+                "this clone was copied, or its state put back from an older copy; it writes under a new replica id now"
+                    .to_owned(),
+            );
+        }
+        Ok(chosen)
+    }
+
+    /// Events whose segment is not in the merge, or not with these bytes, are loose again: they go into our own folder.
+    fn forget_homes_outside(&mut self, chosen: &BTreeMap<String, Segment>) -> Result<()> {
+        self.with_state(|tx| {
+            let mut built = tx.cache.built()?;
+            tx.take_in_segments(chosen, &mut built, true)?;
+            tx.cache.set_built(&built)?;
+            tx.finish().map(|_| ())
+        })
+    }
+
+    /// The root of the merge without this replica's new events and without the projections.
+    #[expect(clippy::type_complexity, reason = "the tree, and the files of which both texts were kept")]
+    fn merged_root(
+        &mut self,
+        base: Option<Oid>,
+        ours: Oid,
+        theirs: Oid,
+        chosen: &BTreeMap<String, Segment>,
+    ) -> Result<(Vec<Entry>, Vec<(String, String)>)> {
+        // What neither side's rules know stays as our side has it, or as theirs where only they have it.
+        let mut root = self.repo.tree(ours)?;
+        for e in self.repo.tree(theirs)? {
+            if e.kind != EntryKind::Other && !root.iter().any(|o| o.name == e.name) {
+                root.push(e);
+            }
+        }
+        root.retain(|e| e.name != "events" && !e.name.starts_with(".assignment-"));
+        let mut folders: BTreeMap<&str, Vec<Entry>> = BTreeMap::new();
+        for s in chosen.values() {
+            let name = crate::wire::segment::name(s.number);
+            folders.entry(&s.replica).or_default().push(Entry { name, kind: EntryKind::File, oid: s.oid });
+        }
+        let mut events = Vec::new();
+        for (name, files) in folders {
+            events.push(Entry { name: name.to_owned(), kind: EntryKind::Tree, oid: self.repo.write_tree(&files)? });
+        }
+        if !events.is_empty() {
+            let oid = self.repo.write_tree(&events)?;
+            root.push(Entry { name: "events".to_owned(), kind: EntryKind::Tree, oid });
+        }
+        let assignments: Vec<(String, String)> = self
+            .present()?
+            .assignments()?
+            .into_iter()
+            .filter_map(|a| {
+                let agent: crate::domain::AgentId = a.agent.parse().ok()?;
+                Some((agent.assignment_file(), format!("{}\n", a.target()?)))
+            })
+            .collect();
+        for (name, content) in assignments {
+            let oid = self.repo.write_blob(content.as_bytes())?;
+            root.push(Entry { name, kind: EntryKind::File, oid });
+        }
+        let kept = self.merge_texts(base, ours, theirs, &mut root)?;
+        Ok((root, kept))
+    }
+
+    /// Templates, settings, routes and evidence: git's three-way merge; where that conflicts, both texts stay.
+    fn merge_texts(
+        &mut self,
+        base: Option<Oid>,
+        ours: Oid,
+        theirs: Oid,
+        root: &mut Vec<Entry>,
+    ) -> Result<Vec<(String, String)>> {
+        let base = match base {
+            Some(b) => texts::texts_of(&self.repo, self.repo.commit(b)?.tree)?,
+            None => BTreeMap::new(),
+        };
+        let (o, t) = (texts::texts_of(&self.repo, ours)?, texts::texts_of(&self.repo, theirs)?);
+        let paths: BTreeSet<&String> = o.keys().chain(t.keys()).collect();
+        let (mut kept, mut written) = (Vec::new(), Vec::new());
+        for path in paths {
+            let (b, o, t) = (base.get(path), o.get(path), t.get(path));
+            let result = if o == t || t == b {
+                o.copied()
+            } else if o == b {
+                t.copied()
+            } else {
+                match (o, t) {
+                    (Some(o), Some(t)) => match self.merge_file(b.copied(), *o, *t)? {
+                        Some(clean) => Some(self.repo.write_blob(&clean)?),
+                        None => {
+                            // The same text wins on every machine that meets this conflict.
+                            let (first, second) = if o < t { (*o, *t) } else { (*t, *o) };
+                            let other = beside(path, second);
+                            let bytes = self.repo.blob(second)?;
+                            self.put_path(root, &other, Some(&bytes), &mut written)?;
+                            kept.push((path.clone(), other));
+                            Some(first)
+                        }
+                    },
+                    // Changed on one side, taken away on the other: the text stays.
+                    _ => o.or(t).copied(),
+                }
+            };
+            let bytes = result.map(|oid| self.repo.blob(oid)).transpose()?;
+            self.put_path(root, path, bytes.as_deref(), &mut written)?;
+        }
+        self.repo.sync_objects(&written)?;
+        Ok(kept)
+    }
+
+    /// `git merge-file`; `None` where it conflicts.
+    fn merge_file(&self, base: Option<Oid>, ours: Oid, theirs: Oid) -> Result<Option<Vec<u8>>> {
+        let folder = self.places.private.join(format!("merge-{:x}", crate::sys::random::bits()));
+        fs::create_private_dir(&folder).map_err(StoreError::io("merge a text"))?;
+        let attempt = || -> Result<Option<Vec<u8>>> {
+            let base = base.map(|b| self.repo.blob(b)).transpose()?.unwrap_or_default();
+            for (name, bytes) in [("ours", self.repo.blob(ours)?), ("base", base), ("theirs", self.repo.blob(theirs)?)]
+            {
+                fs::replace(&folder.join(name), &bytes).map_err(StoreError::io("merge a text"))?;
+            }
+            let out = Cmd::new("git").cwd(&folder).args(["merge-file", "-p", "ours", "base", "theirs"]).output();
+            Ok(out.ok().filter(crate::sys::process::Output::success).map(|o| o.stdout))
+        };
+        let merged = attempt();
+        let _ = fs::remove_dir_all(&folder);
+        merged
+    }
+}
+
+fn merge_message(arrived: usize) -> String {
+    let events = if arrived == 1 { "event" } else { "events" };
+    format!("vermas: sync {arrived} {events} of other machines\n")
+}
+
+/// The name under which the second of two texts is kept: `templates/x.toml` → `templates/x-conflict-1a2b3c4d.toml`.
+fn beside(path: &str, oid: Oid) -> String {
+    let short: String = oid.to_string().chars().take(8).collect();
+    match path.rsplit_once('.') {
+        Some((stem, ending)) if !ending.contains('/') => format!("{stem}-conflict-{short}.{ending}"),
+        _ => format!("{path}-conflict-{short}"),
+    }
+}
