@@ -19,6 +19,7 @@ fn ids_are_offered_with_open_orders_first() {
         [format!("work_order:{a}"), format!("work_order:{b}")]
     );
     assert_eq!(desk.completed(&["co", "assignment", "set", "slot0", "msg-"]), [mail.as_str()]);
+    assert_eq!(desk.completed(&["git-vermas", "wo", "show", &b[..7]]), [b.as_str()]);
     assert_eq!(desk.completed(&["co", "read", ""]), [mail.as_str()]);
     assert_eq!(desk.completed(&["co", "archive", &mail[..6]]), [mail.as_str()]);
     assert_eq!(desk.completed(&["co", "assignment", "attach", "wo-"]), Vec::<String>::new());

@@ -188,4 +188,7 @@ fn a_handoff_is_mail_and_assignment_in_one_commit() {
     let again = desk.run_as(SLOT0, &["handoff", "-m", "tests done", "-s", "Nearly", "--json"]);
     let again: serde_json::Value = serde_json::from_str(&again.out).unwrap();
     assert_eq!(again["metadata"], mail["metadata"], "the work is still named after a second handoff");
+    let slot0 = SLOT0.parse().unwrap();
+    let in_hand = git_vermas::app::slots::order_of(&mut desk.session(), &slot0).unwrap();
+    assert_eq!(in_hand.unwrap().as_str(), order, "the order is still the worker's to hand in");
 }

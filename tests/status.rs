@@ -138,3 +138,25 @@ fn outside_a_factory_it_says_what_to_do() {
     assert_eq!((said.code, said.out.as_str()), (1, ""));
     assert!(said.err.contains("hint: git vermas init"), "{}", said.err);
 }
+
+#[test]
+fn work_that_was_handed_in_waits_for_qa_and_for_nobody_else() {
+    let desk = Desk::new();
+    let id = desk.order("First");
+    desk.run(&["assignment", "set", "slot0", &id]);
+    desk.run_as("app/workers/slot0", &["handoff", "-m", "nearly"]);
+    let mut session = desk.session();
+    let slot0 = AgentId::worker("app", 0);
+    session
+        .write(|tx| {
+            tx.emit(&Draft::new("agent.started", &slot0, json!({"agent": slot0})))?;
+            let changes = json!({"work_order_id": id, "changes": {"metadata.submitted": "abc"}});
+            tx.emit(&Draft::new("work_order.updated", &slot0, changes))?;
+            tx.emit(&Draft::new("agent.stopped", &slot0, json!({"agent": slot0, "reason": "done"})))?;
+            Ok::<(), git_vermas::app::Fault>(())
+        })
+        .unwrap();
+    let s = desk.json(&["status"]);
+    assert_eq!((&s["workers"][0]["state"], &s["attention"]), (&json!("submitted"), &json!([])), "{s}");
+    assert_eq!(s["workers"][0]["session"], json!("none"));
+}

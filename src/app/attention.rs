@@ -69,7 +69,8 @@ fn asked(m: &Message) -> Option<Attention> {
 
 /// A worker that has work and no session any more.
 fn stopped(w: &Worker) -> Option<Attention> {
-    let gone = w.session.as_deref() == Some("none") && matches!(w.state.as_str(), "starting" | "working" | "idle");
+    let gone = w.session.as_deref().is_some_and(|s| s != "running")
+        && matches!(w.state.as_str(), "starting" | "working" | "idle");
     let id = w.ref_id.as_ref().filter(|_| w.state == "stopped" || gone)?;
     let why = w.reason.as_ref().map(|r| format!(" ({})", headline(r, 60))).unwrap_or_default();
     let text = format!("slot{} stopped{why} and still has {id}", w.slot);

@@ -8,8 +8,8 @@ use super::session::Session;
 use crate::domain::assignment::Target;
 use crate::domain::decide::mail as decide;
 use crate::domain::message::Message;
-use crate::domain::{AgentId, RefId};
-use crate::store::Tx;
+use crate::domain::{AgentId, OrderId, RefId};
+use crate::store::{Tx, View};
 
 pub use crate::domain::decide::mail::NewMail;
 
@@ -149,14 +149,28 @@ pub fn handoff(session: &mut Session, subject: &str, body: &str, allow_secret: b
 
 /// What a handoff takes the place of. After several in a row that is still the work, and not the handoff before.
 fn previous(tx: &mut Tx<'_>, agent: &AgentId) -> Result<Option<Target>, Fault> {
-    let Some(target) = tx.assignment(agent)?.target() else { return Ok(None) };
-    if target.ref_type == "mail"
-        && let Some(message) = tx.message(&target.ref_id)?
-        && let Some(earlier) = work_before(&message)
-    {
-        return Ok(Some(earlier));
-    }
-    Ok(Some(target))
+    let target = tx.assignment(agent)?.target();
+    through_handoff(target, |id| Ok(tx.message(id)?))
+}
+
+/// The order that an agent has in hand: its assignment, or what the handoff is about that is its assignment.
+pub fn order_in_hand(tx: &mut Tx<'_>, agent: &AgentId) -> Result<Option<OrderId>, Fault> {
+    Ok(previous(tx, agent)?.filter(|t| t.ref_type == "work_order").map(|t| t.ref_id))
+}
+
+/// Like [`order_in_hand`], for whoever only looks.
+pub fn order_in_hand_of(view: &View<'_>, agent: &AgentId) -> Result<Option<OrderId>, Fault> {
+    let target = through_handoff(view.assignment(agent)?.target(), |id| Ok(view.message(id)?))?;
+    Ok(target.filter(|t| t.ref_type == "work_order").map(|t| t.ref_id))
+}
+
+fn through_handoff(
+    target: Option<Target>,
+    mut message: impl FnMut(&RefId) -> Result<Option<Message>, Fault>,
+) -> Result<Option<Target>, Fault> {
+    let Some(mail) = target.as_ref().filter(|t| t.ref_type == "mail") else { return Ok(target) };
+    let earlier = message(&mail.ref_id)?.as_ref().and_then(work_before);
+    Ok(earlier.or(target))
 }
 
 /// The work that a handoff is about.

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::assignments::Found;
 use super::attention::{self, Attention};
 use super::fault::Fault;
 use super::session::Session;
 use super::{assignments, mail, orders};
 use crate::domain::agent::Agent;
 use crate::domain::{AgentId, Timestamp};
+use crate::launch::SessionState;
 
 /// What is known of the sessions of slots, by slot: `running`, `exited` and the like. A slot that is not in it has none.
 pub type Live = BTreeMap<u32, String>;
@@ -23,7 +25,7 @@ pub const MOST_SHOWN: usize = 5;
 pub struct Worker {
     pub slot: u32,
     pub agent: AgentId,
-    /// `free`, `assigned`, `working`, `idle` or `stopped`.
+    /// `free`, `assigned`, `working`, `idle`, `stopped`, or `submitted` once the work is handed in.
     pub state: String,
     /// Why it stopped, or what it waits for.
     pub reason: Option<String>,
@@ -104,6 +106,19 @@ pub fn of(session: &mut Session, live: Option<&Live>) -> Result<Status, Fault> {
     })
 }
 
+/// What the launcher of this machine knows of this factory's sessions; `None` where it cannot be asked.
+pub fn sessions(session: &Session) -> Option<Live> {
+    let prefix = format!("worker-{}-slot", session.factory());
+    let listed = super::slots::launcher(session).ok()?.list(&prefix).ok()?;
+    let word = |state: SessionState| match state {
+        SessionState::Running { .. } => Some("running"),
+        SessionState::Exited { .. } => Some("exited"),
+        SessionState::Gone => None,
+    };
+    let slot = |name: &str| name.strip_prefix(&prefix).and_then(|n| n.parse().ok());
+    Some(listed.iter().filter_map(|s| Some((slot(&s.name)?, word(s.state)?.to_owned()))).collect())
+}
+
 fn counts(session: &mut Session) -> Result<Counts, Fault> {
     let view = session.view()?;
     let by = view.count_by("status")?;
@@ -151,6 +166,7 @@ fn workers(session: &mut Session, live: Option<&Live>) -> Result<Vec<Worker>, Fa
     let assigned = assignments::list(session)?;
     let states: BTreeMap<u32, Agent> =
         session.view()?.agent_states()?.into_iter().filter_map(|a| Some((mine(&a.id)?, a))).collect();
+    let submitted = submitted(session, &assigned)?;
     let mut all: BTreeSet<u32> = (0..slots).collect();
     all.extend(assigned.iter().filter_map(|f| mine(f.agent.as_str())));
     all.extend(states.iter().filter(|(_, a)| is_up(&a.state)).map(|(slot, _)| *slot));
@@ -159,6 +175,7 @@ fn workers(session: &mut Session, live: Option<&Live>) -> Result<Vec<Worker>, Fa
         let found = assigned.iter().find(|f| f.agent == agent);
         let known = states.get(&slot);
         let state = match (found, known.map_or("", |a| a.state.as_str())) {
+            (Some(_), _) if submitted.contains(&agent) => "submitted",
             (_, state) if is_up(state) => state,
             (Some(_), "stopped") => "stopped",
             (Some(_), _) => "assigned",
@@ -168,7 +185,7 @@ fn workers(session: &mut Session, live: Option<&Live>) -> Result<Vec<Worker>, Fa
         Worker {
             slot,
             state: state.to_owned(),
-            reason: known.and_then(|a| a.reason.clone()).filter(|_| state != "free"),
+            reason: known.and_then(|a| a.reason.clone()).filter(|_| state == "stopped"),
             session: live.map(|l| l.get(&slot).cloned().unwrap_or_else(|| "none".to_owned())),
             ref_type: target.map(|t| t.ref_type.clone()),
             ref_id: target.map(|t| t.ref_id.to_string()),
@@ -178,6 +195,19 @@ fn workers(session: &mut Session, live: Option<&Live>) -> Result<Vec<Worker>, Fa
         }
     };
     Ok(all.into_iter().map(worker).collect())
+}
+
+/// The agents whose work is handed in and waits for QA.
+fn submitted(session: &mut Session, assigned: &[Found]) -> Result<BTreeSet<AgentId>, Fault> {
+    let view = session.view()?;
+    let mut all = BTreeSet::new();
+    for found in assigned.iter().filter(|f| f.agent.as_worker().is_some()) {
+        let order = mail::order_in_hand_of(&view, &found.agent)?.map(|id| view.order(&id)).transpose()?.flatten();
+        if order.is_some_and(|o| !o.is_closed() && o.metadata("submitted").is_some()) {
+            all.insert(found.agent.clone());
+        }
+    }
+    Ok(all)
 }
 
 /// Whether an agent in this state has a session, as far as its events say.

@@ -1,27 +1,16 @@
-//! The forms in which a command gives its answer: text, one JSON document, one record a line.
+//! What several commands say in the same way.
 
 use serde_json::Value;
 
 use super::Context;
 use crate::ui::{Mode, Table};
 
-/// One thing: an object, or text.
-pub fn one(ctx: &Context, record: &Value, text: impl FnOnce() -> String) {
-    match ctx.ui.mode() {
-        Mode::Text => ctx.ui.page(&text()),
-        Mode::Json => ctx.ui.json(record),
-        Mode::Jsonl => ctx.ui.jsonl([record]),
-    }
-}
-
 /// Several things: an array, or a table; `nothing` is said on standard error where there are none.
 pub fn many(ctx: &Context, records: Vec<Value>, nothing: &str, table: impl FnOnce() -> Table) {
-    match ctx.ui.mode() {
-        Mode::Text if records.is_empty() => ctx.ui.note(nothing),
-        Mode::Text => ctx.ui.table(&table()),
-        Mode::Json => ctx.ui.json(&Value::Array(records)),
-        Mode::Jsonl => ctx.ui.jsonl(&records),
+    if records.is_empty() && ctx.ui.mode() == Mode::Text {
+        return ctx.ui.note(nothing);
     }
+    ctx.many(records, |ui| table().render(ui.look()));
 }
 
 /// A time for a column: as distance on a terminal, in full into a pipe.

@@ -21,13 +21,10 @@ impl Args {
         let done = mail::archive(&mut session, &self.id)?;
         let records: Vec<Value> =
             done.iter().map(|(id, changed)| json!({"id": id, "archived": true, "changed": changed})).collect();
-        match ctx.ui.mode() {
-            crate::ui::Mode::Text => {
-                let new = done.iter().filter(|(_, changed)| *changed).count();
-                ctx.ui.note(&format!("archived {new} of {}", done.len()));
-            }
-            crate::ui::Mode::Json => ctx.ui.json(&Value::Array(records)),
-            crate::ui::Mode::Jsonl => ctx.ui.jsonl(&records),
+        ctx.many(records, |_| String::new());
+        if !ctx.ui.is_json() {
+            let new = done.iter().filter(|(_, changed)| *changed).count();
+            ctx.ui.note(&format!("archived {new} of {}", done.len()));
         }
         ctx.finish(&mut session);
         Ok(())

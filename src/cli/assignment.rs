@@ -102,7 +102,7 @@ impl Show {
         // Somebody who speaks for the agent (--as) only looks.
         let itself = session.actor == agent && ctx.global.identity.is_none();
         let found = assignments::look(&mut session, &agent, itself)?;
-        answer::one(ctx, &found.record(), || page(&found, ctx.ui.paint()));
+        ctx.one(&found.record(), |_| page(&found, ctx.ui.paint()));
         ctx.finish(&mut session);
         Ok(())
     }
@@ -145,7 +145,7 @@ fn show_set(ctx: &Context, set: &assignments::Set) {
     let mut record = set.found.record();
     record["changed"] = set.changed.into();
     record["replaced"] = set.replaced.as_ref().map(ToString::to_string).into();
-    answer::one(ctx, &record, || table(ctx, std::slice::from_ref(&set.found)).render(ctx.ui.look()));
+    ctx.one(&record, |_| table(ctx, std::slice::from_ref(&set.found)).render(ctx.ui.look()));
     if !ctx.ui.is_json() && !set.changed {
         ctx.ui.note("that was its assignment already");
     }
@@ -159,7 +159,7 @@ impl Clear {
         let record = json!({
             "agent": agent, "previous_ref": previous.as_ref().map(ToString::to_string), "cleared": previous.is_some(),
         });
-        answer::one(ctx, &record, String::new);
+        ctx.one(&record, |_| String::new());
         if !ctx.ui.is_json() {
             ctx.ui.note(&match previous {
                 Some(target) => format!("{agent} no longer has {target}"),

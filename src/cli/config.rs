@@ -74,7 +74,7 @@ fn warn(ctx: &Context, held: &Held) {
 impl Get {
     fn run(self, ctx: &Context) -> Result<(), Fault> {
         let held = settings::get(&repository()?, &self.key)?;
-        answer::one(ctx, &record(&held), || held.value.clone().unwrap_or_default());
+        ctx.one(&record(&held), |_| held.value.clone().unwrap_or_default());
         warn(ctx, &held);
         if held.value.is_none() { Err(Fault::silent(FaultKind::Failed)) } else { Ok(()) }
     }
@@ -85,7 +85,7 @@ impl Set {
         let key = settings::set(&repository()?, &self.key, &self.value)?;
         // Read anew, as git has it now.
         let held = settings::get(&repository()?, &key)?;
-        answer::one(ctx, &record(&held), String::new);
+        ctx.one(&record(&held), |_| String::new());
         if !ctx.ui.is_json() {
             ctx.ui.note(&format!("{key} is now {}", self.value));
         }

@@ -1,7 +1,7 @@
 //! `git vermas handoff`
 
+use super::Context;
 use super::body::Body;
-use super::{Context, answer};
 use crate::app::fault::Fault;
 use crate::app::mail;
 
@@ -33,7 +33,7 @@ impl Args {
         })?;
         let mut session = ctx.session()?;
         let message = mail::handoff(&mut session, &self.subject, &body, self.body.allow_secret)?;
-        answer::one(ctx, &mail::record(&message), || message.id.clone());
+        ctx.one(&mail::record(&message), |_| message.id.clone());
         if !ctx.ui.is_json() {
             let instead = mail::work_before(&message).map(|t| format!(", for {t}")).unwrap_or_default();
             ctx.ui.note(&format!("the next session of {} finds it as its assignment{instead}", session.actor));

@@ -1,6 +1,6 @@
 //! `git vermas prime`
 
-use super::{Context, answer, prime_text};
+use super::{Context, prime_text};
 use crate::app::fault::Fault;
 use crate::app::prime;
 
@@ -16,7 +16,7 @@ impl Args {
         let mut session = ctx.session()?;
         let prime = prime::gather(&mut session)?;
         let rules = prime_text::rules(prime.role);
-        answer::one(ctx, &prime.record(&rules), || prime_text::page(&prime, &rules));
+        ctx.one(&prime.record(&rules), |_| prime_text::page(&prime, &rules));
         ctx.finish(&mut session);
         Ok(())
     }

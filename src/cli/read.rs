@@ -26,7 +26,7 @@ impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
         let mut session = ctx.session()?;
         let message = mail::read(&mut session, &self.id, self.peek)?;
-        answer::one(ctx, &mail::record(&message), || page(ctx, &message));
+        ctx.one(&mail::record(&message), |_| page(ctx, &message));
         ctx.finish(&mut session);
         Ok(())
     }

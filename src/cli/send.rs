@@ -1,7 +1,7 @@
 //! `git vermas send`
 
 use super::body::{self, Body};
-use super::{Context, answer, complete};
+use super::{Context, complete};
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
 use crate::app::mail::{self, NewMail};
@@ -44,7 +44,7 @@ impl Args {
             allow_secret: self.body.allow_secret,
         };
         let message = mail::send(&mut session, &wish)?;
-        answer::one(ctx, &mail::record(&message), || message.id.clone());
+        ctx.one(&mail::record(&message), |_| message.id.clone());
         ctx.finish(&mut session);
         Ok(())
     }

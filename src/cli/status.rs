@@ -16,9 +16,10 @@ pub struct Args {}
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
         let mut session = ctx.session()?;
-        let status = status::of(&mut session, None)?;
+        let live = status::sessions(&session);
+        let status = status::of(&mut session, live.as_ref())?;
         let record = serde_json::to_value(&status).unwrap_or_default();
-        answer::one(ctx, &record, || page(ctx, &status));
+        ctx.one(&record, |_| page(ctx, &status));
         ctx.finish(&mut session);
         Ok(())
     }
@@ -84,7 +85,7 @@ fn workers(ctx: &Context, s: &Status) -> Table {
     let when = |t: Option<Timestamp>| t.map(|t| answer::when(ctx, t)).unwrap_or_default();
     for w in &s.workers {
         let label = match w.state.as_str() {
-            "working" => Label::Good,
+            "working" | "submitted" => Label::Good,
             "stopped" => Label::Bad,
             "free" => Label::Dim,
             _ => Label::Plain,

@@ -26,6 +26,8 @@ impl Desk {
     /// A repository called `app` with one commit on `main` and a fresh state.
     pub fn new() -> Self {
         let desk = Self::without_state();
+        // Nobody's tmux is asked for sessions.
+        desk.git(&["config", "vermas.launcher", "process"]);
         init(Repo::discover(&desk.path).unwrap(), None).unwrap();
         desk
     }
