@@ -207,7 +207,7 @@ impl Tx<'_> {
                 bytes.push(b'\n');
             }
         }
-        if !bytes.is_empty() && !self.rebuilt {
+        if !bytes.is_empty() {
             super::append::lines(&self.places.feed(), &bytes)?;
         }
         self.cache.set_meta("fed", &through.to_string())
