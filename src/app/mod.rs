@@ -1,5 +1,6 @@
 //! Use cases: plain values in, plain values out. No text for people, no clap, no colour.
 
+pub mod agent_hook;
 pub mod assignments;
 pub mod attention;
 pub mod base;
@@ -7,8 +8,11 @@ pub mod candidates;
 pub mod commits;
 pub mod dispatch;
 pub mod done;
+pub mod events;
 pub mod exclusive;
 pub mod fault;
+pub mod fsck;
+pub mod history;
 pub mod landing;
 pub mod launching;
 pub mod live;
@@ -26,6 +30,7 @@ pub mod slots;
 pub mod status;
 pub mod supervise;
 pub mod sync;
+pub mod validate;
 pub mod when;
 pub mod workers;
 

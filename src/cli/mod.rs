@@ -25,12 +25,16 @@ mod config;
 mod context;
 mod crash;
 mod dispatch;
+mod events;
+mod fsck;
 mod global;
 mod handoff;
+mod hook;
 mod hooks;
 mod inbox;
 mod init;
 mod invoke;
+mod log;
 mod mail;
 pub mod man;
 mod man_text;
@@ -39,6 +43,7 @@ mod prime;
 mod prime_text;
 mod qa;
 mod read;
+mod rebuild;
 mod send;
 mod status;
 mod supervise;
@@ -95,10 +100,16 @@ pub enum Command {
     Config(config::Args),
     Completions(completions::Args),
     Dispatch(dispatch::Args),
+    Events(events::Args),
+    Fsck(fsck::Args),
+    #[command(hide = true)]
+    Hook(hook::Args),
     Hooks(hooks::Args),
     Init(init::Args),
+    Log(log::Args),
     Man(man::Args),
     Qa(qa::Args),
+    Rebuild(rebuild::Args),
     Supervise(supervise::Args),
     Sync(sync::Args),
     Version(version::Args),
@@ -123,10 +134,15 @@ impl Command {
             Self::Config(args) => args.run(ctx),
             Self::Completions(args) => args.run(ctx),
             Self::Dispatch(args) => args.run(ctx),
+            Self::Events(args) => args.run(ctx),
+            Self::Fsck(args) => args.run(ctx),
+            Self::Hook(args) => args.run(ctx),
             Self::Hooks(args) => args.run(ctx),
             Self::Init(args) => args.run(ctx),
+            Self::Log(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
             Self::Qa(args) => args.run(ctx),
+            Self::Rebuild(args) => args.run(ctx),
             Self::Supervise(args) => args.run(ctx),
             Self::Sync(args) => args.run(ctx),
             Self::Version(args) => args.run(ctx),

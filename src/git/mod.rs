@@ -18,9 +18,11 @@ pub mod refs;
 pub mod repo;
 pub mod rescue;
 pub mod rescue_read;
+pub mod revision;
 pub mod scratch;
 pub mod settings;
 pub mod slot;
+pub mod staged;
 pub mod status;
 pub mod worktree;
 
@@ -29,3 +31,4 @@ pub use gix::ObjectId as Oid;
 pub use objects::{Entry, EntryKind};
 pub use program::{Git, GitError};
 pub use repo::Repo;
+pub use staged::Staged;
