@@ -185,7 +185,7 @@ fn workers(session: &mut Session, live: Option<&Live>) -> Result<Vec<Worker>, Fa
         Worker {
             slot,
             state: state.to_owned(),
-            reason: known.and_then(|a| a.reason.clone()).filter(|_| state == "stopped"),
+            reason: known.and_then(|a| a.reason.clone()).filter(|_| matches!(state, "stopped" | "idle")),
             session: live.map(|l| l.get(&slot).cloned().unwrap_or_else(|| "none".to_owned())),
             ref_type: target.map(|t| t.ref_type.clone()),
             ref_id: target.map(|t| t.ref_id.to_string()),

@@ -153,7 +153,8 @@ impl Tx<'_> {
         let known = self.known_segments()?;
         if exact {
             for (path, oid) in &known {
-                if now.get(path).is_none_or(|s| s.oid.to_string() != *oid) {
+                let now_there = now.get(path).map(|s| s.oid.to_string());
+                if now_there.as_ref() != Some(oid) {
                     self.cache.db.prepare_cached("UPDATE events SET home=NULL WHERE home=?")?.execute([path])?;
                     self.cache.db.prepare_cached("DELETE FROM segments WHERE path=?")?.execute([path])?;
                 }

@@ -214,8 +214,11 @@ impl Tx<'_> {
     }
 }
 
+/// Ids of records with the checksums of their lines.
+type Sums = Vec<(String, i64)>;
+
 /// A projection's canonical bytes, and the (id, checksum) of every line that is not yet known to stand in the file.
-pub(super) fn canonical(cache: &super::cache::Cache, table: Table) -> Result<(Vec<u8>, Vec<(String, i64)>)> {
+pub(super) fn canonical(cache: &super::cache::Cache, table: Table) -> Result<(Vec<u8>, Sums)> {
     let by = if table == Table::Orders { "created" } else { "ts" };
     let sql = format!("SELECT id, rec, proj FROM {} WHERE shown ORDER BY {by}, id", table.name());
     let mut q = cache.db.prepare_cached(&sql)?;

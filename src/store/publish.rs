@@ -176,7 +176,11 @@ impl Store {
     /// there already are not put there again.
     fn catch_up_with(&mut self, tip: Option<Oid>) -> Result<()> {
         let built = self.cache.as_ref().map(Cache::built).transpose()?.map(|b| b.tip).unwrap_or_default();
-        if tip.is_some_and(|t| t.to_string() != built) { self.with_state(|tx| tx.finish().map(|_| ())) } else { Ok(()) }
+        if tip.map(|t| t.to_string()).is_some_and(|t| t != built) {
+            self.with_state(|tx| tx.finish().map(|_| ()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether the branch has these projections already.

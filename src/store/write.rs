@@ -250,7 +250,6 @@ impl Store {
         Ok(Done { value, events, warnings: std::mem::take(&mut self.warnings) })
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of a change, taken apart at once by its one caller")]
     fn record<T, E: From<StoreError>>(
         &mut self,
         decide: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
