@@ -13,6 +13,7 @@ pub mod fsck;
 pub mod history;
 pub mod landing;
 pub mod launching;
+pub mod merge_driver;
 pub mod orders;
 pub mod prompt;
 pub mod qa;

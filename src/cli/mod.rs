@@ -30,6 +30,7 @@ mod invoke;
 mod log;
 pub mod man;
 mod man_text;
+mod merge_driver;
 pub mod overview;
 mod qa;
 mod rebuild;
@@ -85,6 +86,8 @@ pub enum Command {
     Init(init::Args),
     Log(log::Args),
     Man(man::Args),
+    #[command(hide = true)]
+    MergeDriver(merge_driver::Args),
     Qa(qa::Args),
     Rebuild(rebuild::Args),
     Supervise(supervise::Args),
@@ -108,6 +111,7 @@ impl Command {
             Self::Init(args) => args.run(ctx),
             Self::Log(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
+            Self::MergeDriver(args) => args.run(ctx),
             Self::Qa(args) => args.run(ctx),
             Self::Rebuild(args) => args.run(ctx),
             Self::Supervise(args) => args.run(ctx),
