@@ -5,6 +5,7 @@ pub mod base;
 pub mod candidates;
 pub mod commits;
 pub mod dispatch;
+pub mod doctor;
 pub mod done;
 pub mod events;
 pub mod exclusive;

@@ -20,6 +20,7 @@ mod completions;
 mod context;
 mod crash;
 mod dispatch;
+mod doctor;
 mod events;
 mod fsck;
 mod global;
@@ -78,6 +79,7 @@ pub struct Cli {
 pub enum Command {
     Completions(completions::Args),
     Dispatch(dispatch::Args),
+    Doctor(doctor::Args),
     Events(events::Args),
     Fsck(fsck::Args),
     #[command(hide = true)]
@@ -104,6 +106,7 @@ impl Command {
         match self {
             Self::Completions(args) => args.run(ctx),
             Self::Dispatch(args) => args.run(ctx),
+            Self::Doctor(args) => args.run(ctx),
             Self::Events(args) => args.run(ctx),
             Self::Fsck(args) => args.run(ctx),
             Self::Hook(args) => args.run(ctx),
