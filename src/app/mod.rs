@@ -1,6 +1,8 @@
 //! Use cases: plain values in, plain values out. No text for people, no clap, no colour.
 
 pub mod agent_hook;
+pub mod assignments;
+pub mod attention;
 pub mod base;
 pub mod candidates;
 pub mod commits;
@@ -14,14 +16,20 @@ pub mod fsck;
 pub mod history;
 pub mod landing;
 pub mod launching;
+pub mod live;
+pub mod mail;
 pub mod merge_driver;
 pub mod orders;
+pub mod prime;
 pub mod prompt;
 pub mod qa;
 pub mod qa_queue;
 pub mod session;
+pub mod settings;
+pub mod settings_table;
 pub mod setup;
 pub mod slots;
+pub mod status;
 pub mod supervise;
 pub mod sync;
 pub mod validate;

@@ -1,5 +1,6 @@
 //! The only room that knows git: gix for objects, refs and settings; the git program for worktrees, merges and transport.
 
+pub mod distance;
 pub mod error;
 pub mod history;
 pub mod hooks;

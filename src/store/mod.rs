@@ -18,6 +18,7 @@ mod detached;
 mod error;
 mod fold;
 mod follow;
+mod glance;
 mod heal;
 mod ingest;
 mod init;
