@@ -25,6 +25,7 @@ mod config;
 mod context;
 mod crash;
 mod dispatch;
+mod doctor;
 mod events;
 mod fsck;
 mod global;
@@ -38,6 +39,7 @@ mod log;
 mod mail;
 pub mod man;
 mod man_text;
+mod merge_driver;
 pub mod overview;
 mod prime;
 mod prime_text;
@@ -100,6 +102,7 @@ pub enum Command {
     Config(config::Args),
     Completions(completions::Args),
     Dispatch(dispatch::Args),
+    Doctor(doctor::Args),
     Events(events::Args),
     Fsck(fsck::Args),
     #[command(hide = true)]
@@ -108,6 +111,8 @@ pub enum Command {
     Init(init::Args),
     Log(log::Args),
     Man(man::Args),
+    #[command(hide = true)]
+    MergeDriver(merge_driver::Args),
     Qa(qa::Args),
     Rebuild(rebuild::Args),
     Supervise(supervise::Args),
@@ -134,6 +139,7 @@ impl Command {
             Self::Config(args) => args.run(ctx),
             Self::Completions(args) => args.run(ctx),
             Self::Dispatch(args) => args.run(ctx),
+            Self::Doctor(args) => args.run(ctx),
             Self::Events(args) => args.run(ctx),
             Self::Fsck(args) => args.run(ctx),
             Self::Hook(args) => args.run(ctx),
@@ -141,6 +147,7 @@ impl Command {
             Self::Init(args) => args.run(ctx),
             Self::Log(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
+            Self::MergeDriver(args) => args.run(ctx),
             Self::Qa(args) => args.run(ctx),
             Self::Rebuild(args) => args.run(ctx),
             Self::Supervise(args) => args.run(ctx),
