@@ -92,26 +92,35 @@ impl Tx<'_> {
         let after = Stamp::of(&self.path_of(table)).unwrap_or_default();
         let alone = start == before.size && after.size == start + bytes.len() as u64;
         if alone {
-            self.note_stamp(table, &after)?;
+            self.note_stamp(table, &after, after.size)?;
         }
         Ok(alone)
     }
 
-    fn note_stamp(&self, table: Table, stamp: &Stamp) -> Result<()> {
-        self.cache.set_meta(table.stamp_key(), &serde_json::to_string(stamp).unwrap_or_default())
+    /// Remembers the file as we left it, `size` bytes long. One that is longer already has lines of others behind ours, and
+    /// is looked at again.
+    fn note_stamp(&self, table: Table, stamp: &Stamp, size: u64) -> Result<()> {
+        self.cache.set_meta(table.seen_key(), &size.to_string())?;
+        if stamp.size == size {
+            self.cache.set_meta(table.stamp_key(), &serde_json::to_string(stamp).unwrap_or_default())
+        } else {
+            self.cache.db.prepare_cached("DELETE FROM meta WHERE k=?")?.execute([table.stamp_key()])?;
+            Ok(())
+        }
     }
 
     fn rewrite_table(&mut self, table: Table) -> Result<bool> {
         let path = self.path_of(table);
         let adopted = Stamp::of(&path);
         let (bytes, changed) = canonical(self.cache, table)?;
+        // Only what was taken in counts as seen: a line that came since is found in the old inode.
+        let seen: u64 = self.cache.meta(table.seen_key())?.and_then(|t| t.parse().ok()).unwrap_or(0);
         let retired = adopted.map(|s| {
-            let name = format!("{}-{}-{}-{}", table.name(), s.inode, s.size, self.now_ms);
+            let name = format!("{}-{}-{seen}-{}", table.name(), s.inode, self.now_ms);
             self.places.retired().join(name)
         });
-        if let (Some(retired), Some(stamp)) = (&retired, adopted) {
+        if let Some(retired) = &retired {
             fs::create_dir_all(&self.places.retired()).map_err(StoreError::io("keep a replaced file"))?;
-            self.set_aside_torn_end(table, &stamp)?;
             // Without hard links there is no second look; the window is then the rename itself.
             let _ = fs::hard_link(&path, retired);
         }
@@ -122,28 +131,11 @@ impl Tx<'_> {
         }
         self.cache.db.prepare_cached("DELETE FROM meta WHERE k=?")?.execute([table.rewrite_key()])?;
         if let Some(stamp) = Stamp::of(&path) {
-            self.note_stamp(table, &stamp)?;
+            self.note_stamp(table, &stamp, bytes.len() as u64)?;
         }
-        self.adopt_retired_now(table)
-    }
-
-    fn adopt_retired_now(&mut self, table: Table) -> Result<bool> {
         let before = self.unsaved.len();
         self.adopt()?;
-        let _ = table;
         Ok(self.unsaved.len() == before)
-    }
-
-    /// A last line without its newline would vanish with the old file: it is kept, whole or in quarantine.
-    fn set_aside_torn_end(&mut self, table: Table, stamp: &Stamp) -> Result<()> {
-        let bytes = fs::read(&self.path_of(table)).map_err(StoreError::io("read a projection"))?;
-        let end = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1);
-        let _ = stamp;
-        if end < bytes.len() && !bytes[end..].trim_ascii().is_empty() {
-            let torn = bytes[end..].to_vec();
-            self.set_aside(table.file_name(), line::complete(&bytes).count() as u64 + 1, &torn, "a torn line")?;
-        }
-        Ok(())
     }
 
     fn project_assignments(&mut self) -> Result<()> {

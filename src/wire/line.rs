@@ -60,25 +60,9 @@ pub fn written(draft: &Draft, id: &str, at: &str, prev: &[String]) -> Vec<u8> {
     json::line(&m).into_bytes()
 }
 
-/// What a line that is no event may still hold: the longest complete JSON object that ends it, and the torn rest before.
+/// What a line that is no event may still hold: the longest complete event that ends it, and the torn rest before.
 pub fn salvage(bytes: &[u8]) -> Option<(Event, &[u8])> {
-    let raw = trim(bytes);
-    if !raw.ends_with(b"}") || raw.len() > json::LONGEST_LINE {
-        return None;
-    }
-    let starts = memchr_braces(raw).filter(|at| *at > 0);
-    starts.take(MOST_TRIED).find_map(|at| event(&raw[at..]).ok().map(|e| (e, &raw[..at])))
-}
-
-/// How many opening braces of a torn line are tried, from the left.
-const MOST_TRIED: usize = 64;
-
-fn memchr_braces(raw: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    let wanted = b"{\"event_id\"";
-    // Most writers begin with the id; any other brace is tried after those.
-    let first = (0..raw.len()).filter(move |i| raw[*i..].starts_with(wanted));
-    let others = (0..raw.len()).filter(move |i| raw[*i] == b'{' && !raw[*i..].starts_with(wanted));
-    first.chain(others)
+    json::endings(trim(bytes)).find_map(|(end, torn)| event(end).ok().map(|e| (e, torn)))
 }
 
 /// The complete lines of a piece of a file: (offset within the piece, bytes without the newline). What follows the last
