@@ -149,11 +149,11 @@ impl Store {
     ///
     /// After a crash the branch holds its old tip or the new one; the next publishing takes up what is loose.
     pub(super) fn publish_locked(&mut self, checkpoint: bool) -> Result<Option<Oid>> {
-        let mut tip = None;
-        for round in 0..4 {
+        let (mut tip, mut asked) = (None, checkpoint);
+        for _ in 0..MOST_RACES {
             tip = self.sound_tip()?;
             self.catch_up_with(tip)?;
-            let mut load = self.load(checkpoint && round == 0, tip)?;
+            let mut load = self.load(asked, tip)?;
             if load.events.is_empty() && load.texts.is_empty() && self.are_on_branch(tip, &load.projections)? {
                 load.projections = None;
             }
@@ -161,10 +161,18 @@ impl Store {
             if nothing && tip.is_some() {
                 self.settle(&load, None)?;
             } else {
-                let commit = self.commit_load(&load, tip)?;
-                tip = Some(commit.oid);
-                self.settle(&load, Some(&commit))?;
+                let base = self.base_of(tip)?;
+                match self.commit_on(&load, &base, tip) {
+                    Ok(commit) => {
+                        tip = Some(commit.oid);
+                        self.settle(&load, Some(&commit))?;
+                    }
+                    // Whoever moved the branch may have brought some of these events: all is looked at anew.
+                    Err(StoreError::Repo(RepoError::Moved { .. })) => continue,
+                    Err(e) => return Err(e),
+                }
             }
+            asked = false;
             if self.count_loose()? == 0 {
                 break;
             }
@@ -264,19 +272,6 @@ impl Store {
         let load = read();
         cache.rollback();
         load
-    }
-
-    /// Writes objects and moves the branch, again from the new tip where somebody else moved it first.
-    fn commit_load(&mut self, load: &Load, mut tip: Option<Oid>) -> Result<Commit> {
-        for _ in 0..MOST_RACES {
-            let base = self.base_of(tip)?;
-            match self.commit_on(load, &base, tip) {
-                Ok(commit) => return Ok(commit),
-                Err(StoreError::Repo(RepoError::Moved { .. })) => tip = self.sound_tip()?,
-                Err(e) => return Err(e),
-            }
-        }
-        Err(StoreError::Busy { what: "the state branch", seconds: 0 })
     }
 
     /// The tip as something to build on; a branch that is not there begins with the root that all machines share.
