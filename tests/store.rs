@@ -155,3 +155,24 @@ fn writers_at_once_lose_nothing() {
     assert_eq!(lines.lines().count(), 80);
     git(&p.path, &["fsck", "--strict"]);
 }
+
+#[test]
+fn a_branch_that_is_put_back_gets_no_event_twice() {
+    let (p, mut store) = set_up();
+    let ids = [create(&mut store, "One"), create(&mut store, "Two")];
+    drop(store);
+    let harms: [fn(&Path); 2] = [
+        |p| drop(git(p, &["update-ref", "-d", "refs/heads/vermas/state"])),
+        |p| std::fs::write(p.join(".git/refs/heads/vermas/state"), "").unwrap(),
+    ];
+    for harm in harms {
+        harm(&p.path);
+        create(&mut open(&p.path), "Another");
+        let tree = git(&p.path, &["ls-tree", "-r", "--name-only", "vermas/state"]);
+        let segments = tree.lines().filter(|l| l.starts_with("events/"));
+        let all: String = segments.map(|s| git(&p.path, &["show", &format!("vermas/state:{s}")]) + "\n").collect();
+        for id in &ids {
+            assert_eq!(all.lines().filter(|l| l.contains(id.as_str())).count(), 1, "{all}");
+        }
+    }
+}

@@ -17,6 +17,8 @@ pub enum Kind {
     Template,
     EventType,
     Setting,
+    /// What an assignment may point at: work orders and mail.
+    Target,
 }
 
 /// Gives the names of a kind that begin with the second argument, each with its title (which may be empty).

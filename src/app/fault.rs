@@ -81,6 +81,16 @@ impl Fault {
         Self::new(Kind::Git, message)
     }
 
+    /// An answer that is a no, said by the exit code alone, as git does it.
+    pub fn silent(kind: Kind) -> Self {
+        Self::new(kind, "")
+    }
+
+    /// Whether there is nothing to show.
+    pub fn is_silent(&self) -> bool {
+        self.message.is_empty()
+    }
+
     /// Adds how to get on. Never a complete destructive command: somebody will paste it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

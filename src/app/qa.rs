@@ -176,13 +176,8 @@ fn test(session: &mut Session, entry: &Entry, merged: &str, say: &dyn Fn(&str)) 
 
 fn timeout(session: &Session) -> Result<u64, Fault> {
     let Some(text) = session.setting("vermas.qa.timeout") else { return Ok(DEFAULT_TIMEOUT) };
-    let trimmed = text.trim();
-    let (number, unit) = match trimmed.strip_suffix('m') {
-        Some(minutes) => (minutes, 60),
-        None => (trimmed.strip_suffix('s').unwrap_or(trimmed), 1),
-    };
-    number.trim().parse::<u64>().map(|n| n * unit).map_err(|_| {
-        Fault::usage(format!("git config vermas.qa.timeout is '{text}'")).hint("write seconds, 90s, or 30m")
+    super::settings_table::duration(&text).map(|d| d.as_secs()).ok_or_else(|| {
+        Fault::usage(format!("git config vermas.qa.timeout is '{text}'")).hint("write 90 s, 30 min or 2 h")
     })
 }
 
@@ -225,11 +220,11 @@ fn landed(
         tx.emit_all(&decide::merged(&order, &id, &branch, &base_name, &commit_in, &qa))?;
         let clear = json!({"metadata.submitted": null, "metadata.no_changes": null});
         tx.emit(&Draft::new("work_order.updated", &qa, json!({"work_order_id": id, "changes": clear})))?;
-        if let Some(worker) = &agent {
+        if let Some(worker) = &agent
+            && super::mail::order_in_hand(tx, worker)?.as_ref() == Some(&id)
+        {
             let current = tx.assignment(worker)?;
-            if current.target().is_some_and(|t| t.ref_id == id) {
-                tx.emit_all(&crate::domain::decide::assignment::clear(&current, worker, &qa))?;
-            }
+            tx.emit_all(&crate::domain::decide::assignment::clear(&current, worker, &qa))?;
         }
         let body = format!("{id} is on {base_name} as {commit_in}");
         let mut told: Vec<AgentId> = vec![AgentId::supervisor(tx.factory())];

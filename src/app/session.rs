@@ -87,16 +87,21 @@ impl Session {
 
     /// An agent as a person writes it: in full, or `slot0`, `supervisor`, `qa` of this factory.
     pub fn agent_id(&self, text: &str) -> Result<AgentId, Fault> {
-        let factory = self.factory();
-        let slot = text.strip_prefix("slot").unwrap_or(text);
-        if let Ok(n) = slot.parse::<u32>() {
-            return Ok(AgentId::worker(factory, n));
-        }
-        match text {
-            "supervisor" => Ok(AgentId::supervisor(factory)),
-            "qa" => Ok(AgentId::qa(factory)),
-            other => Ok(other.parse()?),
-        }
+        Ok(agent_of(self.factory(), text)?)
+    }
+}
+
+fn agent_of(factory: &str, text: &str) -> Result<AgentId, crate::domain::id::BadId> {
+    let number = text.strip_prefix("slot").unwrap_or(text);
+    if number.bytes().all(|b| b.is_ascii_digit())
+        && let Ok(n) = number.parse::<u32>()
+    {
+        return Ok(AgentId::worker(factory, n));
+    }
+    match text {
+        "supervisor" => Ok(AgentId::supervisor(factory)),
+        "qa" => Ok(AgentId::qa(factory)),
+        other => other.parse(),
     }
 }
 
@@ -116,18 +121,19 @@ pub fn repository() -> Result<Repo, Fault> {
 
 /// `--as`, else `AGENT_ID`, else the worker in whose worktree we stand, else the setting, else the ceo.
 fn identity_of(store: &Store, given: Option<&str>) -> Result<AgentId, Fault> {
-    let bad = |from: &str, e: crate::domain::id::BadId| Fault::usage(format!("{from}: {e}"));
+    let factory = &store.places().factory;
+    let named = |from: &str, name: &str| agent_of(factory, name).map_err(|e| Fault::usage(format!("{from}: {e}")));
     if let Some(name) = given {
-        return name.parse().map_err(|e| bad("--as", e));
+        return named("--as", name);
     }
     if let Some(name) = env::var("AGENT_ID") {
-        return name.parse().map_err(|e| bad("AGENT_ID", e));
+        return named("AGENT_ID", &name);
     }
     if let Some(slot) = store.repo().here().and_then(|h| slot_of(store, h)) {
-        return Ok(AgentId::worker(&store.places().factory, slot));
+        return Ok(AgentId::worker(factory, slot));
     }
     match store.repo().settings().get("vermas.identity") {
-        Some(name) => name.parse().map_err(|e| bad("git config vermas.identity", e)),
+        Some(name) => named("git config vermas.identity", &name),
         None => Ok(AgentId::ceo()),
     }
 }

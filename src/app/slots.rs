@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::base::Base;
 use super::fault::Fault;
 use super::session::Session;
-use crate::domain::assignment::Target;
 use crate::domain::{AgentId, OrderId};
 use crate::git::status::{Untracked, operation, status};
 use crate::git::{history, worktree};
@@ -119,10 +118,9 @@ pub fn launcher_of(session: &Session, name: &str) -> Result<Box<dyn Launcher>, F
     }
 }
 
-/// The work order that a slot's worker is assigned to.
+/// The work order that a slot's worker is assigned to; a handoff to itself does not change that.
 pub fn order_of(session: &mut Session, agent: &AgentId) -> Result<Option<OrderId>, Fault> {
-    let target = session.view()?.assignment(agent)?.target();
-    Ok(target.filter(|t: &Target| t.ref_type == "work_order").map(|t| t.ref_id))
+    super::mail::order_in_hand_of(&session.view()?, agent)
 }
 
 /// Why nothing new may begin in a slot; `None` where it is free. Its assignment is not looked at here: that is decided

@@ -19,7 +19,7 @@ impl Context {
     /// The screen alone: nothing is looked at or moved to.
     pub(super) fn new(global: Global) -> Self {
         let mode = global.mode().unwrap_or(Mode::Json);
-        let setup = Setup { mode, quiet: global.quiet, color: global.color, ..Setup::default() };
+        let setup = Setup { mode, quiet: global.quiet, color: global.color, git_setting };
         Self { ui: Ui::new(setup), global }
     }
 
@@ -29,12 +29,12 @@ impl Context {
         self.global.dir.as_deref().map_or(Ok(()), enter)
     }
 
-    /// Opens the state on behalf of whoever asks.
+    /// The state of the repository stood in, on behalf of the agent that acts here.
     pub fn session(&self) -> Result<Session, Fault> {
         Session::open(self.global.identity.as_deref())
     }
 
-    /// Says what a person should know beside the result.
+    /// Says what came up beside the result. Called when a command's own output is out.
     pub fn finish(&self, session: &mut Session) {
         for warning in session.take_warnings() {
             self.ui.warn(&warning);
@@ -61,9 +61,16 @@ impl Context {
 
     /// Shows an error and gives its exit code.
     pub(super) fn fail(&self, fault: &Fault) -> u8 {
-        self.ui.fault(fault);
+        if !fault.is_silent() {
+            self.ui.fault(fault);
+        }
         fault.kind.code()
     }
+}
+
+/// One of git's settings where we stand; the screen asks for them on a terminal only. Outside a repository there are none.
+fn git_setting(key: &str) -> Option<String> {
+    crate::app::session::repository().ok()?.settings().get(key)
 }
 
 /// Relative paths on the line are meant from there, as with `git -C`.

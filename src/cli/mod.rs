@@ -15,19 +15,37 @@
 //!
 //! **Invariant:** no runtime, no repository and no setting is touched before a command asks for it.
 
+mod answer;
+mod archive;
+mod assignment;
+mod body;
 pub mod complete;
 mod completions;
+mod config;
 mod context;
 mod crash;
 mod dispatch;
+mod events;
+mod fsck;
 mod global;
+mod handoff;
+mod hook;
 mod hooks;
+mod inbox;
 mod init;
 mod invoke;
+mod log;
+mod mail;
 pub mod man;
 mod man_text;
 pub mod overview;
+mod prime;
+mod prime_text;
 mod qa;
+mod read;
+mod rebuild;
+mod send;
+mod status;
 mod supervise;
 mod sync;
 mod usage;
@@ -70,12 +88,28 @@ pub struct Cli {
 #[derive(Debug, clap::Subcommand)]
 #[command(defer = true)]
 pub enum Command {
+    Status(status::Args),
+    Prime(prime::Args),
+    Assignment(assignment::Args),
+    Send(send::Args),
+    Inbox(inbox::Args),
+    Read(read::Args),
+    Archive(archive::Args),
+    Mail(mail::Args),
+    Handoff(handoff::Args),
+    Config(config::Args),
     Completions(completions::Args),
     Dispatch(dispatch::Args),
+    Events(events::Args),
+    Fsck(fsck::Args),
+    #[command(hide = true)]
+    Hook(hook::Args),
     Hooks(hooks::Args),
     Init(init::Args),
+    Log(log::Args),
     Man(man::Args),
     Qa(qa::Args),
+    Rebuild(rebuild::Args),
     Supervise(supervise::Args),
     Sync(sync::Args),
     Version(version::Args),
@@ -88,12 +122,27 @@ pub enum Command {
 impl Command {
     fn run(self, ctx: &Context) -> Result<(), Fault> {
         match self {
+            Self::Status(args) => args.run(ctx),
+            Self::Prime(args) => args.run(ctx),
+            Self::Assignment(args) => args.run(ctx),
+            Self::Send(args) => args.run(ctx),
+            Self::Inbox(args) => args.run(ctx),
+            Self::Read(args) => args.run(ctx),
+            Self::Archive(args) => args.run(ctx),
+            Self::Mail(args) => args.run(ctx),
+            Self::Handoff(args) => args.run(ctx),
+            Self::Config(args) => args.run(ctx),
             Self::Completions(args) => args.run(ctx),
             Self::Dispatch(args) => args.run(ctx),
+            Self::Events(args) => args.run(ctx),
+            Self::Fsck(args) => args.run(ctx),
+            Self::Hook(args) => args.run(ctx),
             Self::Hooks(args) => args.run(ctx),
             Self::Init(args) => args.run(ctx),
+            Self::Log(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
             Self::Qa(args) => args.run(ctx),
+            Self::Rebuild(args) => args.run(ctx),
             Self::Supervise(args) => args.run(ctx),
             Self::Sync(args) => args.run(ctx),
             Self::Version(args) => args.run(ctx),
@@ -117,6 +166,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     crash::install();
     let args: Vec<OsString> = args.into_iter().collect();
     if let Some(shell) = complete::asked() {
+        crate::app::candidates::register(crate::app::live::candidates);
         return ExitCode::from(complete::answer(&shell, &args));
     }
     ExitCode::from(start(&args))

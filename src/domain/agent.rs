@@ -47,9 +47,13 @@ impl Fold for Agent {
             }
             "agent.working" => {
                 self.state = "working".to_owned();
+                self.reason = None;
                 self.work_order = text("work_order_id").or(self.work_order.take());
             }
-            "agent.idle" => self.state = "idle".to_owned(),
+            "agent.idle" => {
+                self.state = "idle".to_owned();
+                self.reason = text("reason");
+            }
             "agent.stopped" => {
                 self.state = "stopped".to_owned();
                 self.reason = text("reason");

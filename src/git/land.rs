@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::history::{is_ancestor, rev_parse};
 use super::index_file::IndexFile;
-use super::index_lock::{IndexLock, acquire};
+use super::index_lock::{IndexLock, acquire, heal};
 use super::land_check::{Change, Look, changes, look};
 use super::name::{check_oid, check_ref};
 use super::program::{CHECKOUT_TIMEOUT, Git, GitError};
@@ -51,6 +51,10 @@ pub fn land(git: &Git, base_ref: &str, old: &str, new: &str) -> Result<Landing, 
         return Err(GitError::Name { what: "a branch", name: base_ref.to_owned() });
     }
     let now = rev_parse(git, base_ref)?;
+    if now.as_deref() != Some(old) {
+        // Killed after the move of the ref, a landing leaves its lock.
+        heal(git)?;
+    }
     if now.as_deref() == Some(new) {
         return Ok(Landing::Landed);
     }

@@ -1,5 +1,6 @@
 //! The only room that knows git: gix for objects, refs and settings; the git program for worktrees, merges and transport.
 
+pub mod distance;
 pub mod error;
 pub mod history;
 pub mod hooks;
@@ -17,9 +18,11 @@ pub mod refs;
 pub mod repo;
 pub mod rescue;
 pub mod rescue_read;
+pub mod revision;
 pub mod scratch;
 pub mod settings;
 pub mod slot;
+pub mod staged;
 pub mod status;
 pub mod worktree;
 
@@ -28,3 +31,4 @@ pub use gix::ObjectId as Oid;
 pub use objects::{Entry, EntryKind};
 pub use program::{Git, GitError};
 pub use repo::Repo;
+pub use staged::Staged;

@@ -83,20 +83,25 @@ impl Store {
     /// The branch is gone (deleted, or never made): it begins again where the backup left off.
     fn restore_branch(&mut self) -> Result<Option<Oid>> {
         let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
-        let Some(oid) = backup.filter(|b| self.is_whole(*b)) else { return Ok(None) };
+        let candidates = [self.last_published(), backup];
+        let Some(oid) = candidates.into_iter().flatten().find(|b| self.is_whole(*b)) else { return Ok(None) };
         self.move_state(oid, None, "vermas: put the deleted state branch back")?;
-        self.warnings.push(format!(
-            "the branch {} was gone; put back from {}",
-            self.places.branch(),
-            Places::BACKUP_REF
-        ));
+        self.warnings.push(format!("the branch {} was gone; put back", self.places.branch()));
         Ok(Some(oid))
+    }
+
+    /// The tip that was last published, as noted beside the branch; git may have collected it since.
+    fn last_published(&self) -> Option<Oid> {
+        let bytes = fs::read_if_there(&self.places.committed()).ok().flatten()?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        text.split_whitespace().nth(2).and_then(crate::git::objects::parse_oid)
     }
 
     /// The tip cannot be read: the newest earlier state that can takes its place. Events that it lacks are published
     /// again from the log.
     fn replace_broken_tip(&mut self) -> Result<Option<Oid>> {
         let mut candidates = self.repo.reflog(&self.places.state_ref);
+        candidates.extend(self.last_published());
         candidates.extend(self.repo.ref_target(Places::BACKUP_REF).ok().flatten());
         let sound = candidates.into_iter().find(|c| self.is_whole(*c));
         for name in [self.places.state_ref.clone(), Places::BACKUP_REF.to_owned()] {

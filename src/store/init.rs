@@ -140,3 +140,8 @@ fn exclude(repo: &Repo, places: &Places) -> Result<Vec<String>> {
     }
     Ok(missing)
 }
+
+/// Whether a commit is the one that every state branch begins with.
+pub fn is_root(repo: &Repo, commit: &crate::git::objects::CommitInfo) -> bool {
+    commit.parents.is_empty() && commit.tree == repo.empty_tree() && commit.author.seconds == ROOT_DATE
+}

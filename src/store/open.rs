@@ -89,6 +89,15 @@ impl Store {
         self.present()
     }
 
+    /// The state as it was when somebody last looked, or the log's where nobody ever did. Writes nothing and waits for
+    /// nobody: for a shell that completes a word.
+    pub fn glance(&mut self) -> Result<View<'_>> {
+        if self.cache.is_none() {
+            self.read_without_writing()?;
+        }
+        self.present()
+    }
+
     /// The state as the cache has it now.
     pub(super) fn present(&mut self) -> Result<View<'_>> {
         self.log = Some(fs::open_read(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?);

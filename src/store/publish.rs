@@ -151,6 +151,7 @@ impl Store {
         let mut tip = None;
         for round in 0..4 {
             tip = self.sound_tip()?;
+            self.catch_up_with(tip)?;
             let mut load = self.load(checkpoint && round == 0, tip)?;
             if load.events.is_empty() && load.texts.is_empty() && self.are_on_branch(tip, &load.projections)? {
                 load.projections = None;
@@ -168,6 +169,13 @@ impl Store {
             }
         }
         Ok(tip)
+    }
+
+    /// Lets the cache know what a branch holds that was mended, put back or moved since it last looked: events that are
+    /// there already are not put there again.
+    fn catch_up_with(&mut self, tip: Option<Oid>) -> Result<()> {
+        let built = self.cache.as_ref().map(Cache::built).transpose()?.map(|b| b.tip).unwrap_or_default();
+        if tip.is_some_and(|t| t.to_string() != built) { self.with_state(|tx| tx.finish().map(|_| ())) } else { Ok(()) }
     }
 
     /// Whether the branch has these projections already.
@@ -295,10 +303,13 @@ impl Store {
     fn move_tip(&self, new: Oid, old: Option<Oid>, load: &Load) -> Result<()> {
         let by = self.repo.author(clock::now_millis() / 1000);
         let text = message::of(&load.events, |s| load.titles.get(s).cloned());
-        let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
-        let state = RefMove { name: self.places.state_ref.clone(), new, old };
-        let copy = RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup };
-        Ok(self.repo.move_refs(&[state, copy], text.lines().next().unwrap_or_default(), &by)?)
+        let mut moves = vec![RefMove { name: self.places.state_ref.clone(), new, old }];
+        // The copy against deletion follows at checkpoints: what came after it is in the log.
+        if load.projections.is_some() {
+            let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
+            moves.push(RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup });
+        }
+        Ok(self.repo.move_refs(&moves, text.lines().next().unwrap_or_default(), &by)?)
     }
 
     /// Writes the objects of a commit and syncs them. No ref moves.
@@ -307,6 +318,7 @@ impl Store {
         let mut written = Vec::new();
         let mut root = base.root;
         let (homes, segments) = self.write_segments(load, &mut root, &mut written)?;
+        let has_attributes = root.iter().any(|e| e.name == ".gitattributes");
         let mut put = |name: &str, content: Option<&[u8]>| -> Result<()> {
             root.retain(|e| e.name != name);
             if let Some(bytes) = content {
@@ -316,7 +328,9 @@ impl Store {
             }
             Ok(())
         };
-        put(".gitattributes", Some(super::init::ATTRIBUTES))?;
+        if !has_attributes {
+            put(".gitattributes", Some(super::init::ATTRIBUTES))?;
+        }
         for (name, content) in &load.assignments {
             put(name, content.as_deref().map(str::as_bytes))?;
         }
@@ -456,7 +470,9 @@ impl Store {
             tx.feed(through)?;
             tx.finish().map(|_| ())
         })?;
-        fs::replace(&self.places.committed(), format!("{} {}\n", load.inode, load.through).as_bytes())
+        let tip = self.repo.ref_target(&self.places.state_ref).ok().flatten();
+        let tip = tip.map(|t| t.to_string()).unwrap_or_default();
+        fs::replace(&self.places.committed(), format!("{} {} {tip}\n", load.inode, load.through).as_bytes())
             .map_err(StoreError::io("note what is committed"))
     }
 }

@@ -20,7 +20,7 @@ use crate::wire::line;
 
 /// The state as one transaction of the cache sees it.
 pub struct View<'a> {
-    cache: &'a Cache,
+    pub(super) cache: &'a Cache,
     log: &'a File,
 }
 
@@ -43,9 +43,10 @@ pub struct OrderRow {
     pub record: String,
 }
 
-const COLUMNS: &str = "id, status, priority, type, assignee, created, updated, ready, conflicts, parent, title, rec";
+pub(super) const COLUMNS: &str =
+    "id, status, priority, type, assignee, created, updated, ready, conflicts, parent, title, rec";
 
-fn order_row(r: &Row<'_>) -> rusqlite::Result<OrderRow> {
+pub(super) fn order_row(r: &Row<'_>) -> rusqlite::Result<OrderRow> {
     Ok(OrderRow {
         id: r.get(0)?,
         status: r.get(1)?,

@@ -8,3 +8,4 @@ pub mod fs;
 pub mod lock;
 pub mod process;
 pub mod random;
+pub mod watch;

@@ -223,6 +223,9 @@ fn an_index_lock_of_a_killed_landing_is_taken_away_and_nobody_elses() {
     killed(&repo, "other");
     assert_eq!(land(&repo.git(), MAIN, &old, &new).unwrap(), Landing::Landed);
     assert_eq!(fs::list(&repo.file(".git/vermas/tmp")).unwrap(), [""; 0]);
+    killed(&repo, &new);
+    assert_eq!(land(&repo.git(), MAIN, &old, &new).unwrap(), Landing::Landed, "killed after the move");
+    assert!(!fs::exists(&repo.file(".git/index.lock")));
 
     write(&repo.file(".git/index.lock"), "somebody else's");
     let newer = repo.branch_with("newer", "main", &[("z", Some("z"))]);

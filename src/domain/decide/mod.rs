@@ -3,6 +3,7 @@
 //! Pure: whoever calls gives the state in and stamps the drafts that come out.
 
 pub mod assignment;
+pub mod event;
 pub mod mail;
 pub mod order;
 pub mod work;

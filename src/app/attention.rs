@@ -1,0 +1,98 @@
+//! What needs a person: what the program cannot settle, each with the command that goes on from there.
+
+use serde::Serialize;
+
+use super::fault::Fault;
+use super::session::Session;
+use super::status::Worker;
+use crate::domain::message::Message;
+use crate::domain::order::Order;
+use crate::domain::text::{headline, quoted};
+
+/// At most so many of one kind are named one by one.
+const MOST: u32 = 5;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attention {
+    /// `conflict`, `contested`, `stopped`, `asked`, `cycle`, `quarantine` or `unpublished`.
+    pub kind: &'static str,
+    pub text: String,
+    pub hint: String,
+}
+
+/// Everything of that sort, the most pressing first.
+pub fn of(session: &mut Session, workers: &[Worker], unread: &[Message]) -> Result<Vec<Attention>, Fault> {
+    let mut all = Vec::new();
+    all.extend(unread.iter().filter_map(asked));
+    all.extend(workers.iter().filter_map(stopped));
+    let quarantined = crate::store::quarantined(session.store.places())?;
+    let view = session.view()?;
+    for row in view.conflicted(MOST)? {
+        if let Some(order) = row.id.parse().ok().map(|id| view.order(&id)).transpose()?.flatten() {
+            all.extend(conflicts(&order));
+        }
+    }
+    let more = view.count_conflicts()? - i64::from(MOST);
+    if more > 0 {
+        let text = format!("{more} more work orders with concurrent changes");
+        all.push(Attention { kind: "conflict", text, hint: "git vermas wo list --json".to_owned() });
+    }
+    let cycle = view.cycles()?;
+    if let [first, rest @ ..] = cycle.as_slice() {
+        let text = format!("{first} and {} more can never become ready: they wait for each other", rest.len());
+        all.push(Attention { kind: "cycle", text, hint: format!("git vermas wo dep tree {first}") });
+    }
+    if let Some(last) = quarantined.last() {
+        let count = quarantined.len();
+        let text =
+            format!("{count} {} set aside; the last: {}, line {}: {}", lines(count), last.file, last.line, last.reason);
+        all.push(Attention { kind: "quarantine", text, hint: "git vermas doctor".to_owned() });
+    }
+    let loose = view.count_loose()?;
+    if loose > 0 {
+        let text = format!("{loose} events are recorded and not on the state branch yet");
+        all.push(Attention { kind: "unpublished", text, hint: "git vermas doctor".to_owned() });
+    }
+    Ok(all)
+}
+
+fn lines(count: usize) -> &'static str {
+    if count == 1 { "line was" } else { "lines were" }
+}
+
+/// Somebody waits for an answer.
+fn asked(m: &Message) -> Option<Attention> {
+    let kind = m.message_type.as_deref().filter(|t| matches!(*t, "HELP" | "ESCALATION"))?;
+    let text = format!("{kind} from {}: {}", m.from, headline(&m.subject, 80));
+    Some(Attention { kind: "asked", text, hint: format!("git vermas read {}", m.id) })
+}
+
+/// A worker that has work and no session any more.
+fn stopped(w: &Worker) -> Option<Attention> {
+    let gone = w.session.as_deref().is_some_and(|s| s != "running")
+        && matches!(w.state.as_str(), "starting" | "working" | "idle");
+    let id = w.ref_id.as_ref().filter(|_| w.state == "stopped" || gone)?;
+    let why = w.reason.as_ref().map(|r| format!(" ({})", headline(r, 60))).unwrap_or_default();
+    let text = format!("slot{} stopped{why} and still has {id}", w.slot);
+    Some(Attention { kind: "stopped", text, hint: format!("git vermas worker logs slot{}", w.slot) })
+}
+
+/// What concurrent writers of one order disagree on.
+fn conflicts(order: &Order) -> Vec<Attention> {
+    let holder = order.assignee().unwrap_or_default();
+    let one = |c: crate::domain::order::Conflict| {
+        if c.field == "assignee" {
+            let text = format!("{} is held by {holder} and claimed by {} too", order.id, plain(&c.value));
+            return Attention { kind: "contested", text, hint: format!("git vermas wo show {}", order.id) };
+        }
+        let text = format!("{}: {} was also set to {} by {}", order.id, c.field, quoted(&plain(&c.value)), c.by);
+        // Writing the field again, whatever the value, settles it.
+        let option = if c.field == "issue_type" { "type" } else { c.field.split('.').next().unwrap_or_default() };
+        Attention { kind: "conflict", text, hint: format!("git vermas wo update {} --{option} ...", order.id) }
+    };
+    order.conflicts().into_iter().map(one).collect()
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,128 @@
+//! `.work/` and the private folder, against the branch.
+
+use std::collections::BTreeSet;
+
+use super::{Report, Severity};
+use crate::app::fault::Fault;
+use crate::app::session::Session;
+use crate::domain::event::Event;
+use crate::store::{Places, StoreError, quarantined};
+use crate::sys::fs::{self, Stamp};
+use crate::wire::{line, projection};
+
+/// How many findings of one sort are listed.
+const MOST_NAMED: usize = 20;
+const TAKE_IN: &str = "any command takes it in: git vermas status";
+const REBUILD: &str = "git vermas rebuild";
+
+/// Checks the files on disk; gives the events of the log and of the branch together.
+pub fn check(session: &Session, branch: &[Event], report: &mut Report) -> Result<Vec<Event>, Fault> {
+    let places = session.store.places();
+    pin(places, report);
+    let log = log(places, report)?;
+    let on_disk: BTreeSet<&[u8]> = log.iter().map(|e| e.raw.as_slice()).collect();
+    let on_branch: BTreeSet<&[u8]> = branch.iter().map(|e| e.raw.as_slice()).collect();
+    let missing: Vec<&Event> = branch.iter().filter(|e| !on_disk.contains(e.raw.as_slice())).collect();
+    if let Some(first) = missing.first() {
+        let what = format!("{} events of the branch are not in the log, the first is {}", missing.len(), first.id);
+        report.add(Severity::Warning, ".work/events.jsonl", what, Some(TAKE_IN));
+    }
+    let loose = log.iter().filter(|e| !on_branch.contains(e.raw.as_slice())).count();
+    if loose > 0 {
+        let what = format!("{loose} events wait to be put on the branch");
+        report.add(Severity::Info, ".work/events.jsonl", what, Some(REBUILD));
+    }
+    let mut all = log.clone();
+    all.extend(missing.into_iter().cloned());
+    projections(places, &all, report)?;
+    for q in quarantined(places)?.iter().take(MOST_NAMED) {
+        let place = if q.line > 0 { format!(".work/{}:{}", q.file, q.line) } else { format!(".work/{}", q.file) };
+        let mend = "write the line again as it should be; this one is kept in vermas/quarantine.jsonl";
+        report.add(Severity::Warning, place, format!("set aside: {}", q.reason), Some(mend));
+    }
+    Ok(all)
+}
+
+fn pin(places: &Places, report: &mut Report) {
+    let (log, pin) = (Stamp::of(&places.log()), Stamp::of(&places.pin()));
+    match (log, pin) {
+        (None, _) => report.add(Severity::Warning, ".work/events.jsonl", "the log is not there", Some(REBUILD)),
+        (Some(_), None) => {
+            report.add(Severity::Info, "vermas/events.pin", "the log is not pinned", Some(REBUILD));
+        }
+        (Some(a), Some(b)) if a.inode != b.inode => {
+            report.add(
+                Severity::Warning,
+                ".work/events.jsonl",
+                "somebody put another file in the log's place",
+                Some(REBUILD),
+            );
+        }
+        _ => {}
+    }
+}
+
+/// The events of the log, each line looked at.
+fn log(places: &Places, report: &mut Report) -> Result<Vec<Event>, Fault> {
+    let bytes = fs::read_if_there(&places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
+    let bytes = bytes.unwrap_or_default();
+    let (mut events, mut seen, mut bad) = (Vec::new(), BTreeSet::new(), 0);
+    for (n, (_, raw)) in line::complete(&bytes).enumerate().filter(|(_, (_, l))| !l.trim_ascii().is_empty()) {
+        let event = match line::event(raw) {
+            Ok(e) => e,
+            Err(reason) => {
+                bad += 1;
+                let rescued = line::salvage(raw).map(|(e, _)| e);
+                if bad <= MOST_NAMED && rescued.is_none() {
+                    let mend = "it stays there and is passed over";
+                    report.add(Severity::Warning, format!(".work/events.jsonl:{}", n + 1), reason, Some(mend));
+                }
+                let Some(e) = rescued else { continue };
+                e
+            }
+        };
+        if seen.insert(event.raw.clone()) {
+            events.push(event);
+        }
+    }
+    if !bytes.is_empty() && !bytes.ends_with(b"\n") {
+        let what = "the last line has no end: a writer is at work, or was killed";
+        report.add(Severity::Info, ".work/events.jsonl", what, None);
+    }
+    Ok(events)
+}
+
+/// The projections on disk say what the events say.
+fn projections(places: &Places, events: &[Event], report: &mut Report) -> Result<(), Fault> {
+    let says = projection::of(events);
+    let files = [(places.orders(), says.orders_bytes()), (places.messages(), says.messages_bytes())];
+    for (path, wanted) in files {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let there = fs::read_if_there(&path).map_err(StoreError::io(format!("read .work/{name}")))?;
+        let lines = |bytes: &[u8]| -> BTreeSet<Vec<u8>> {
+            bytes.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()).map(<[u8]>::to_vec).collect()
+        };
+        let differing = lines(&there.unwrap_or_default()).symmetric_difference(&lines(&wanted)).count();
+        if differing > 0 {
+            let what = format!("{differing} lines are not what the events say");
+            report.add(Severity::Warning, format!(".work/{name}"), what, Some(TAKE_IN));
+        }
+    }
+    let wanted = says.assignment_files();
+    let there: Vec<String> = fs::list(&places.work).map_err(StoreError::io("look into .work"))?;
+    let there = there.into_iter().filter(|n| n.starts_with(".assignment-"));
+    for name in there.chain(wanted.keys().cloned()).collect::<BTreeSet<_>>() {
+        let content = fs::read_if_there(&places.work.join(&name)).ok().flatten().unwrap_or_default();
+        let content = String::from_utf8_lossy(&content).trim().to_owned();
+        let expected = wanted.get(&name).map(|t| t.trim_end()).unwrap_or_default();
+        if content != expected {
+            let what = match (content.is_empty(), expected.is_empty()) {
+                (false, true) => "an assignment that no event knows".to_owned(),
+                (true, _) => format!("is missing; the events say {expected}"),
+                _ => format!("not what the events say, which is {expected}"),
+            };
+            report.add(Severity::Warning, format!(".work/{name}"), what, Some(TAKE_IN));
+        }
+    }
+    Ok(())
+}

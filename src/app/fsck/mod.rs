@@ -1,0 +1,94 @@
+//! Whether the state keeps its promises: on the branch, on the disk, and in what the events say.
+//!
+//! Looks and changes nothing: it reads log, branch and files themselves and asks no cache, so that what is found is there.
+
+mod branch;
+mod disk;
+mod state;
+
+use serde::Serialize;
+
+use super::fault::Fault;
+use super::session::Session;
+use crate::git::Oid;
+use crate::sys::clock;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// A promise is broken.
+    Error,
+    /// Somebody should look at it.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+/// Something that was found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Finding {
+    pub severity: Severity,
+    /// A file with its line, an id, or another place.
+    #[serde(rename = "where")]
+    pub place: String,
+    pub what: String,
+    /// The command that mends it, or what to do.
+    pub mend: Option<String>,
+}
+
+/// What was looked at, and what was found: the worst first.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    pub commit: Option<String>,
+    pub events: usize,
+    pub orders: usize,
+    pub messages: usize,
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|f| f.severity == severity).count()
+    }
+
+    fn add(&mut self, severity: Severity, place: impl Into<String>, what: impl Into<String>, mend: Option<&str>) {
+        let mend = mend.map(str::to_owned);
+        self.findings.push(Finding { severity, place: place.into(), what: what.into(), mend });
+    }
+}
+
+/// Checks the present state, or the branch at a revision.
+pub fn run(session: &Session, revision: Option<&str>) -> Result<Report, Fault> {
+    let repo = session.store.repo();
+    let mut report = Report::default();
+    let commit: Option<Oid> = match revision {
+        Some(name) => Some(repo.commit_named(name).ok_or_else(|| {
+            Fault::not_found(format!("{} names no commit", crate::domain::text::quoted(name)))
+                .hint("see the state's commits: git vermas log --oneline")
+        })?),
+        None => session.store.tip().unwrap_or_else(|e| {
+            let mend = Some("any command puts the newest readable state back: git vermas rebuild");
+            report.add(Severity::Error, session.store.places().branch(), e.to_string(), mend);
+            None
+        }),
+    };
+    report.commit = commit.map(|c| c.to_string());
+    let branch = match commit {
+        Some(commit) => branch::check(repo, commit, &mut report),
+        None => Vec::new(),
+    };
+    let events = if revision.is_some() {
+        branch
+    } else {
+        if commit.is_none() {
+            let mend = Some("any command makes it from the log: git vermas rebuild");
+            report.add(Severity::Warning, session.store.places().branch(), "there is no such branch", mend);
+        }
+        disk::check(session, &branch, &mut report)?
+    };
+    state::check(&events, clock::now_millis(), &mut report);
+    report.findings.sort();
+    report.findings.dedup();
+    Ok(report)
+}

@@ -1,0 +1,105 @@
+//! What the events say: what a merge can bring about, and what we do not know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Report, Severity};
+use crate::domain::event::{Event, TRUSTED_SKEW_MS};
+use crate::domain::kinds;
+use crate::domain::message::MESSAGE_TYPES;
+use crate::domain::order::{LOWEST_PRIORITY, Order, STATUSES, TYPES};
+use crate::domain::text::quoted;
+use crate::wire::projection;
+
+/// Checks the state that these events add up to.
+pub fn check(events: &[Event], now_ms: i64, report: &mut Report) {
+    let state = projection::of(events);
+    (report.events, report.orders, report.messages) = (events.len(), state.orders.len(), state.messages.len());
+    ids_and_times(events, now_ms, report);
+    unknown(events, report);
+    let orders: BTreeMap<&str, &Order> = state.orders.iter().map(|(id, o)| (id.as_str(), o)).collect();
+    for id in cycles(&orders) {
+        let mend = format!("take one of its dependencies away: git vermas wo dep tree {id}");
+        report.add(Severity::Warning, id, "waits for itself, through its dependencies", Some(&mend));
+    }
+    for (id, order) in &orders {
+        for claim in order.contested() {
+            let what =
+                format!("{} claimed it too, not knowing of {}", claim.agent, order.assignee().unwrap_or_default());
+            report.add(Severity::Warning, *id, what, Some(&format!("settle it: git vermas wo show {id}")));
+        }
+        for d in order.dependencies().iter().filter(|d| !orders.contains_key(d.depends_on_id.as_str())) {
+            let what = format!("waits for {}, which has not arrived", quoted(&d.depends_on_id));
+            report.add(Severity::Info, *id, what, Some("git vermas sync"));
+        }
+        for (what, value, known) in [("status", order.status(), STATUSES), ("type", order.issue_type(), TYPES)] {
+            if !known.contains(&value) {
+                report.add(Severity::Info, *id, format!("the {what} {} is not known here", quoted(value)), None);
+            }
+        }
+        if !(0..=LOWEST_PRIORITY).contains(&order.priority()) {
+            report.add(Severity::Info, *id, format!("the priority {} is not known here", order.priority()), None);
+        }
+    }
+    for m in &state.messages {
+        if let Some(kind) = m.message_type.as_deref().filter(|t| !MESSAGE_TYPES.contains(t)) {
+            report.add(Severity::Info, m.id.clone(), format!("the type {} is not known here", quoted(kind)), None);
+        }
+    }
+}
+
+fn ids_and_times(events: &[Event], now_ms: i64, report: &mut Report) {
+    let mut ids: BTreeMap<&str, usize> = BTreeMap::new();
+    for e in events {
+        *ids.entry(&e.id).or_default() += 1;
+        if e.at.millis().saturating_sub(now_ms) > TRUSTED_SKEW_MS {
+            let what = format!("dated {}, more than a day ahead", e.at);
+            report.add(Severity::Warning, e.id.clone(), what, Some("set the clock of the machine that wrote it"));
+        }
+        let family = e.kind.split('.').next().unwrap_or_default();
+        if kinds::is_known(&e.kind) && family != "patrol" && e.subject().is_none() && !e.kind.starts_with("adopted.") {
+            report.add(Severity::Info, e.id.clone(), format!("a {} about nothing with a valid id", e.kind), None);
+        }
+    }
+    for (id, count) in ids.into_iter().filter(|(_, n)| *n > 1) {
+        let what = format!("{count} different lines carry this id; all of them count");
+        report.add(Severity::Warning, id, what, None);
+    }
+}
+
+fn unknown(events: &[Event], report: &mut Report) {
+    let mut kinds_seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for e in events.iter().filter(|e| !kinds::is_known(&e.kind)) {
+        *kinds_seen.entry(&e.kind).or_default() += 1;
+    }
+    for (kind, count) in kinds_seen {
+        let what = format!("{count} events of this type, which has no meaning here; they are carried");
+        report.add(Severity::Info, quoted(kind), what, None);
+    }
+}
+
+/// Orders on a circle of dependencies, or that wait for one.
+fn cycles(orders: &BTreeMap<&str, &Order>) -> Vec<String> {
+    let known = |id: &&str| orders.contains_key(id);
+    let mut open: BTreeMap<&str, BTreeSet<&str>> =
+        orders.iter().map(|(id, o)| (*id, o.blockers().filter(known).collect())).collect();
+    loop {
+        let before = open.len();
+        let left: BTreeSet<&str> = open.keys().copied().collect();
+        open.retain(|_, waits| {
+            waits.retain(|w| left.contains(w));
+            !waits.is_empty()
+        });
+        if open.len() == before {
+            break;
+        }
+    }
+    // Those that only wait for a circle are no part of it: nobody in the rest waits for them.
+    loop {
+        let waited: BTreeSet<&str> = open.values().flatten().copied().collect();
+        let before = open.len();
+        open.retain(|id, _| waited.contains(id));
+        if open.len() == before {
+            return open.into_keys().map(str::to_owned).collect();
+        }
+    }
+}

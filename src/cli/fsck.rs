@@ -1,0 +1,71 @@
+//! `git vermas fsck`
+
+use super::Context;
+use crate::app::fsck::{self, Finding, Severity};
+use crate::app::{Fault, Session};
+use crate::ui::{Label, Mode};
+
+/// Check every promise of the state: on the branch, on disk, in what the events say
+///
+/// Changes nothing. The exit code is 1 where an error was found; warnings and notes are no errors.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Check the branch as it was at this revision, and nothing on disk
+    #[arg(long, value_name = "REVISION")]
+    rev: Option<String>,
+}
+
+impl Args {
+    pub fn run(self, ctx: &Context) -> Result<(), Fault> {
+        let session = Session::open(ctx.global.identity.as_deref())?;
+        let mut progress = ctx.ui.progress("Checking");
+        progress.say("reading the log and the branch");
+        let report = fsck::run(&session, self.rev.as_deref());
+        drop(progress);
+        let report = report?;
+        match ctx.ui.mode() {
+            Mode::Json => ctx.ui.json(&serde_json::to_value(&report).unwrap_or_default()),
+            Mode::Jsonl => {
+                let all: Vec<_> = report.findings.iter().map(|f| serde_json::to_value(f).unwrap_or_default()).collect();
+                ctx.ui.jsonl(&all);
+            }
+            Mode::Text => {
+                let mut text: String = report.findings.iter().map(|f| shown(ctx, f)).collect();
+                let count = |s| report.count(s);
+                text.push_str(&format!(
+                    "{} events, {} work orders, {} messages: {} errors, {} warnings, {} notes\n",
+                    report.events,
+                    report.orders,
+                    report.messages,
+                    count(Severity::Error),
+                    count(Severity::Warning),
+                    count(Severity::Info)
+                ));
+                ctx.ui.page(&text);
+            }
+        }
+        match report.count(Severity::Error) {
+            0 => Ok(()),
+            n => {
+                Err(Fault::failed(format!("the state has {n} errors"))
+                    .hint("see what can be mended: git vermas doctor"))
+            }
+        }
+    }
+}
+
+/// One finding as lines of text.
+pub(super) fn shown(ctx: &Context, f: &Finding) -> String {
+    let paint = ctx.ui.paint();
+    let (label, word) = match f.severity {
+        Severity::Error => (Label::Error, "error"),
+        Severity::Warning => (Label::Warning, "warning"),
+        Severity::Info => (Label::Dim, "note"),
+    };
+    let place = paint.text(Label::Id, &f.place);
+    let mut text = format!("{}: {place}: {}\n", paint.text(label, word), paint.text(Label::Plain, &f.what));
+    if let Some(mend) = &f.mend {
+        text.push_str(&format!("    {}\n", paint.text(Label::Hint, mend)));
+    }
+    text
+}

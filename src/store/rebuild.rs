@@ -1,0 +1,55 @@
+//! Making everything derived anew from the log and the branch.
+
+use super::adopt::Table;
+use super::error::{Result, StoreError};
+use super::open::Store;
+use crate::sys::fs;
+
+/// What a rebuilt state holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Rebuilt {
+    pub events: i64,
+    pub orders: i64,
+    pub messages: i64,
+    /// Events that only the log had, and that went to the branch now.
+    pub published: i64,
+}
+
+impl Store {
+    /// Throws the cache away and makes it anew, then writes the projections. What foreign writers left is taken in first.
+    ///
+    /// Nothing is lost by a crash at any point: the next command goes on where this one was.
+    pub fn rebuild(&mut self) -> Result<Rebuilt> {
+        if let Err(StoreError::Cache { .. }) = self.read_anew() {
+            // A file that cannot even be emptied is no cache: another takes its place, under the state lock.
+            self.cache = None;
+            self.spoil_cache()?;
+            self.read_anew()?;
+        }
+        let published = self.present()?.count_loose()?;
+        let _lock = self.lock_publishing()?;
+        self.publish_locked(false)?;
+        let view = self.present()?;
+        Ok(Rebuilt {
+            events: view.count_events()?,
+            orders: view.count_by("status")?.values().sum(),
+            messages: i64::try_from(view.messages()?.len()).unwrap_or(i64::MAX),
+            published,
+        })
+    }
+
+    fn read_anew(&mut self) -> Result<()> {
+        self.rebuild = true;
+        self.with_state(|tx| {
+            for table in Table::BOTH {
+                tx.cache.set_meta(table.rewrite_key(), "1")?;
+            }
+            tx.finish().map(|_| ())
+        })
+    }
+
+    /// Writes what is no database over the cache, so that opening it makes a new one.
+    fn spoil_cache(&self) -> Result<()> {
+        fs::replace(&self.places.cache(), b"no cache any more\n").map_err(StoreError::io("replace the cache"))
+    }
+}

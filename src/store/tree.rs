@@ -1,0 +1,47 @@
+//! The files of a state commit by path, for those who check a state before it is taken over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::Result;
+use crate::git::{EntryKind, Oid, Repo};
+
+/// Folders whose files are looked at, and how many levels of folders there are below the root.
+const FOLDERS: &[(&str, usize)] = &[("events", 2), ("templates", 1), ("processes", 1)];
+
+/// The files of a state's tree.
+#[derive(Debug, Clone, Default)]
+pub struct StateTree {
+    pub files: BTreeMap<String, Oid>,
+    /// Links, executables and submodules in places where a file of ours stands.
+    pub odd: BTreeSet<String>,
+}
+
+/// Reads a commit's tree as far as it concerns the state; evidence is left out. Bounded in depth, whatever the tree
+/// holds.
+pub fn state_tree(repo: &Repo, commit: Oid) -> Result<StateTree> {
+    let mut all = StateTree::default();
+    collect(repo, repo.commit(commit)?.tree, "", 0, &mut all)?;
+    Ok(all)
+}
+
+fn collect(repo: &Repo, tree: Oid, prefix: &str, levels: usize, all: &mut StateTree) -> Result<()> {
+    for e in repo.tree(tree)? {
+        let path = format!("{prefix}{}", e.name);
+        match e.kind {
+            EntryKind::File => {
+                all.files.insert(path, e.oid);
+            }
+            EntryKind::Other => {
+                all.odd.insert(path);
+            }
+            EntryKind::Tree => {
+                let below = FOLDERS.iter().find(|(name, _)| prefix.is_empty() && e.name == *name).map(|(_, n)| *n);
+                let below = if prefix.is_empty() { below.unwrap_or(0) } else { levels.saturating_sub(1) };
+                if below > 0 {
+                    collect(repo, e.oid, &format!("{path}/"), below, all)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
