@@ -291,8 +291,8 @@ impl Store {
                 tx.see_tip(tip);
                 prepare(cache)?;
                 tx.catch_up()?;
-                if restored.log_was_gone {
-                    tx.take_in_texts()?;
+                if let Some(from) = restored.log_was_gone.then(|| tip.or_else(|| self.lost_tip())).flatten() {
+                    tx.take_in_texts_of(from)?;
                 }
                 tx.adopt()?;
                 if !tx.unsaved.is_empty() || tx.rebuilt || tx.arrived > 0 {
