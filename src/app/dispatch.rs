@@ -101,7 +101,14 @@ fn look_first(session: &mut Session, id: &OrderId) -> Result<(), Fault> {
 /// Slots in the order in which they are tried.
 fn candidates(session: &Session, wish: &Wish) -> Result<Vec<Slot>, Fault> {
     match &wish.slot {
-        Some(text) => Ok(vec![slots::parse(session, text)?]),
+        Some(text) => {
+            let slot = slots::parse(session, text)?;
+            if slot.number >= session.slots() {
+                return Err(Fault::not_found(format!("there is no slot{}, only {}", slot.number, session.slots()))
+                    .hint("more slots: git vermas config set vermas.slots N"));
+            }
+            Ok(vec![slot])
+        }
         None => Ok((0..session.slots()).map(|n| slots::slot(session, n)).collect()),
     }
 }

@@ -184,7 +184,10 @@ impl From<crate::git::GitError> for Fault {
 
 impl From<crate::agents::AgentError> for Fault {
     fn from(e: crate::agents::AgentError) -> Self {
-        Self::failed(e.to_string())
+        match e {
+            crate::agents::AgentError::Unknown { .. } => Self::not_found(e.to_string()),
+            _ => Self::failed(e.to_string()),
+        }
     }
 }
 
@@ -211,6 +214,7 @@ impl From<StoreError> for Fault {
                     .hint("look before you try again: what was written is shown by git vermas events tail");
                 plain.hints.into_iter().fold(fault, Self::hint)
             }
+            StoreError::Cache { .. } if e.is_full_disk() => crate::sys::fs::no_room().into(),
             StoreError::Cache { .. } => Self::failed(text).hint("git vermas rebuild"),
             StoreError::Busy { .. } => Self::failed(text).hint("see what runs: git vermas doctor"),
         }

@@ -76,8 +76,6 @@ pub struct Standing {
 /// The way sessions are run on this machine: `vermas.launcher`, else tmux where it is there, else processes.
 pub fn launcher(session: &Session) -> Result<Box<dyn Launcher>, Fault> {
     let dir = session.store.places().sessions();
-    fs::create_private_dir(&session.store.places().private)?;
-    fs::create_private_dir(&dir)?;
     let tmux = || -> Result<Box<dyn Launcher>, Fault> {
         let server = Server { socket_name: session.setting("vermas.tmuxSocket"), private_dir: None };
         TmuxLauncher::new(server, &dir).map(|l| Box::new(l) as Box<dyn Launcher>).map_err(|e| {

@@ -32,6 +32,13 @@ pub fn nothing_said(glance: &Global) -> Said {
 impl Said {
     /// Takes over what clap has to say about these words.
     pub fn from_clap(error: clap::Error, words: &[String]) -> Self {
+        // Commands are built late: help on a group has the first line of each only in the whole tree.
+        let error = match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                super::tree().try_get_matches_from(words).err().unwrap_or(error)
+            }
+            _ => error,
+        };
         match error.kind() {
             ErrorKind::DisplayHelp if overview::is_about_everything(words) => {
                 let long = words.iter().any(|w| w == "--help" || w == "help");

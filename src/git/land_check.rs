@@ -37,17 +37,27 @@ pub(super) struct Look {
 }
 
 impl Look {
+    fn named(&self) -> String {
+        let mut names: Vec<String> = self.blocked.iter().take(MOST_NAMED).map(|p| p.display().to_string()).collect();
+        if self.blocked.len() > MOST_NAMED {
+            names.push("...".to_owned());
+        }
+        names.join(", ")
+    }
+
     /// Why the landing must wait, if it must.
     pub fn reason(&self, worktree: &Path) -> Option<String> {
         let place = worktree.display();
         match (&self.stopped, self.blocked.len()) {
             (Some(what), _) => Some(format!("{what} in {place}")),
             (None, 0) => None,
-            (None, 1) => Some(format!("1 file with local work is in the way in {place}")),
-            (None, n) => Some(format!("{n} files with local work are in the way in {place}")),
+            (None, 1) => Some(format!("1 file with local work is in the way in {place}: {}", self.named())),
+            (None, n) => Some(format!("{n} files with local work are in the way in {place}: {}", self.named())),
         }
     }
 }
+
+const MOST_NAMED: usize = 5;
 
 /// The paths in which two commits differ.
 pub(super) fn changes(git: &Git, old: &str, new: &str) -> Result<Vec<Change>, GitError> {

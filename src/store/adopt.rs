@@ -61,6 +61,22 @@ impl Table {
         }
     }
 
+    /// The column by which records are ordered, before their ids.
+    pub fn order(self) -> &'static str {
+        match self {
+            Self::Orders => "created",
+            Self::Messages => "ts",
+        }
+    }
+
+    /// The meta key of the place of the file's last record.
+    pub fn last_key(self) -> &'static str {
+        match self {
+            Self::Orders => "orders_last",
+            Self::Messages => "messages_last",
+        }
+    }
+
     /// The meta key that says the file is to be written whole.
     pub fn rewrite_key(self) -> &'static str {
         match self {

@@ -26,12 +26,33 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether what failed is a disk without room.
+    pub fn is_full_disk(&self) -> bool {
+        matches!(self, Self::Cache { why, .. } if why.contains(FULL))
+    }
+
+    /// The same for a change whose events are in the log already: it is not done, and may yet count.
+    pub(super) fn after_append(self) -> Self {
+        match self {
+            Self::Unknown { .. } | Self::Refused(_) => self,
+            Self::Io { what, source } => Self::Unknown { what: format!("cannot {what}"), source },
+            other => {
+                let source =
+                    if other.is_full_disk() { crate::sys::fs::no_room() } else { io::Error::other(other.to_string()) };
+                Self::Unknown { what: "recorded, but not finished".to_owned(), source }
+            }
+        }
+    }
+
     /// For `map_err`: says what was being done.
     pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }
     }
 }
+
+/// What SQLite says of a full disk.
+pub(super) const FULL: &str = "disk is full";
 
 impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> Self {

@@ -82,12 +82,16 @@ impl Store {
 
     /// The branch is gone (deleted, or never made): it begins again where the backup left off.
     fn restore_branch(&mut self) -> Result<Option<Oid>> {
-        let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
-        let candidates = [self.last_published(), backup];
-        let Some(oid) = candidates.into_iter().flatten().find(|b| self.is_whole(*b)) else { return Ok(None) };
+        let Some(oid) = self.lost_tip() else { return Ok(None) };
         self.move_state(oid, None, "vermas: put the deleted state branch back")?;
         self.warnings.push(format!("the branch {} was gone; put back", self.places.branch()));
         Ok(Some(oid))
+    }
+
+    /// Where a branch that is gone begins again.
+    pub(super) fn lost_tip(&self) -> Option<Oid> {
+        let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
+        [self.last_published(), backup].into_iter().flatten().find(|b| self.is_whole(*b))
     }
 
     /// The tip that was last published, as noted beside the branch; git may have collected it since.

@@ -165,6 +165,10 @@ impl Tx<'_> {
             if known.get(path) == Some(&segment.oid.to_string()) {
                 continue;
             }
+            if known.contains_key(path) {
+                // What only the earlier text of this segment holds has no home any more, unless it is found again.
+                self.cache.db.prepare_cached("UPDATE events SET home=NULL WHERE home=?")?.execute([path])?;
+            }
             let bytes = self.repo.blob(segment.oid)?;
             for (number, raw) in bytes.split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.trim_ascii().is_empty()) {
                 match line::event(raw) {

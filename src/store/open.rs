@@ -278,7 +278,9 @@ impl Store {
 fn is_read_only(e: &StoreError) -> bool {
     let source = match e {
         StoreError::Io { source, .. } | StoreError::Unknown { source, .. } => source,
-        StoreError::Cache { why, .. } => return why.contains("readonly") || why.contains("unable to open"),
+        StoreError::Cache { why, .. } => {
+            return ["readonly", "unable to open", super::error::FULL].iter().any(|w| why.contains(w));
+        }
         _ => return false,
     };
     use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};

@@ -145,6 +145,10 @@ impl Places {
                 self.make_pin()?;
             }
         }
+        if restored.log_was_gone && !fs::exists(&self.feed()) {
+            // Watchers open it before anything is written.
+            fs::open_append_shared(&self.feed()).map_err(StoreError::io("make .work/feed.jsonl"))?;
+        }
         Ok(restored)
     }
 

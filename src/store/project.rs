@@ -19,6 +19,9 @@ pub(super) const RETIRED_FOR_MS: i64 = 10_000;
 /// How often a projection is written again because somebody appended meanwhile, before the next command is left to it.
 const MOST_ROUNDS: usize = 4;
 
+/// A record that is not in its file yet: its place in the order, its id, its line.
+type Fresh = (i64, String, String);
+
 impl Tx<'_> {
     /// Brings the projections up to date. Foreign lines that are found on the way are taken in as events.
     ///
@@ -59,16 +62,21 @@ impl Tx<'_> {
         if !self.unsaved.is_empty() {
             self.finish()?;
         }
-        let sql = format!("SELECT id, rec FROM {name} WHERE id=? AND shown AND proj IS NULL");
-        let mut fresh: Vec<(String, String)> = Vec::new();
+        let sql = format!("SELECT {}, id, rec FROM {name} WHERE id=? AND shown AND proj IS NULL", table.order());
+        let mut fresh: Vec<Fresh> = Vec::new();
         for id in &pending {
             let mut q = self.cache.db.prepare_cached(&sql)?;
             let mut rows = q.query([id])?;
             if let Some(r) = rows.next()? {
-                fresh.push((r.get(0)?, r.get(1)?));
+                fresh.push((r.get(0)?, r.get(1)?, r.get(2)?));
             }
         }
-        let all_new = fresh.len() == pending.len() && fs::exists(&self.path_of(table));
+        fresh.sort();
+        let last: Option<(i64, String)> =
+            self.cache.meta(table.last_key())?.and_then(|t| serde_json::from_str(&t).ok());
+        // Records come in the order of the whole file, on every machine: one that is older than the last goes in between.
+        let behind = last.is_some_and(|(at, id)| fresh.first().is_none_or(|(a, i, _)| (*a, i) > (at, &id)));
+        let all_new = behind && fresh.len() == pending.len() && fs::exists(&self.path_of(table));
         let rewrite = rewrite || self.cache.meta(table.rewrite_key())?.is_some();
         let quiet = if all_new && !rewrite { self.append_records(table, &fresh)? } else { self.rewrite_table(table)? };
         for id in &pending {
@@ -77,17 +85,20 @@ impl Tx<'_> {
         Ok(quiet)
     }
 
-    fn append_records(&mut self, table: Table, fresh: &[(String, String)]) -> Result<bool> {
+    fn append_records(&mut self, table: Table, fresh: &[Fresh]) -> Result<bool> {
         let mut bytes = Vec::new();
-        for (_, rec) in fresh {
+        for (_, _, rec) in fresh {
             bytes.extend_from_slice(rec.as_bytes());
             bytes.push(b'\n');
         }
         let before = Stamp::of(&self.path_of(table)).unwrap_or_default();
         let start = super::append::lines(&self.path_of(table), &bytes)?;
         let update = format!("UPDATE {} SET proj=? WHERE id=?", table.name());
-        for (id, rec) in fresh {
+        for (_, id, rec) in fresh {
             self.cache.db.prepare_cached(&update)?.execute(params![sum(rec.as_bytes()), id])?;
+        }
+        if let Some((at, id, _)) = fresh.last() {
+            self.note_last(table, *at, id)?;
         }
         let after = Stamp::of(&self.path_of(table)).unwrap_or_default();
         let alone = start == before.size && after.size == start + bytes.len() as u64;
@@ -107,6 +118,10 @@ impl Tx<'_> {
             self.cache.db.prepare_cached("DELETE FROM meta WHERE k=?")?.execute([table.stamp_key()])?;
             Ok(())
         }
+    }
+
+    fn note_last(&self, table: Table, at: i64, id: &str) -> Result<()> {
+        self.cache.set_meta(table.last_key(), &serde_json::to_string(&(at, id)).unwrap_or_default())
     }
 
     fn rewrite_table(&mut self, table: Table) -> Result<bool> {
@@ -130,6 +145,8 @@ impl Tx<'_> {
             self.cache.db.prepare_cached(&update)?.execute(params![sum, id])?;
         }
         self.cache.db.prepare_cached("DELETE FROM meta WHERE k=?")?.execute([table.rewrite_key()])?;
+        let (at, id) = last_of(self.cache, table)?;
+        self.note_last(table, at, &id)?;
         if let Some(stamp) = Stamp::of(&path) {
             self.note_stamp(table, &stamp, bytes.len() as u64)?;
         }
@@ -209,9 +226,21 @@ impl Tx<'_> {
 /// Ids of records with the checksums of their lines.
 type Sums = Vec<(String, i64)>;
 
+/// The place of a projection's last record; before all others where there is none.
+fn last_of(cache: &super::cache::Cache, table: Table) -> Result<(i64, String)> {
+    let (by, name) = (table.order(), table.name());
+    let sql = format!("SELECT {by}, id FROM {name} WHERE shown ORDER BY {by} DESC, id DESC LIMIT 1");
+    let mut q = cache.db.prepare_cached(&sql)?;
+    let mut rows = q.query([])?;
+    Ok(match rows.next()? {
+        Some(r) => (r.get(0)?, r.get(1)?),
+        None => (i64::MIN, String::new()),
+    })
+}
+
 /// A projection's canonical bytes, and the (id, checksum) of every line that is not yet known to stand in the file.
 pub(super) fn canonical(cache: &super::cache::Cache, table: Table) -> Result<(Vec<u8>, Sums)> {
-    let by = if table == Table::Orders { "created" } else { "ts" };
+    let by = table.order();
     let sql = format!("SELECT id, rec, proj FROM {} WHERE shown ORDER BY {by}, id", table.name());
     let mut q = cache.db.prepare_cached(&sql)?;
     let mut rows = q.query([])?;

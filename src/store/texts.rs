@@ -163,7 +163,11 @@ impl Tx<'_> {
     /// Brings the files on disk up to the branch's: where they are missing, or where nobody changed them since they were
     /// last the same. One that was changed on both sides stays as it is on disk.
     pub(super) fn take_in_texts(&mut self) -> Result<()> {
-        let Some(tip) = self.tip else { return Ok(()) };
+        self.tip.map_or(Ok(()), |tip| self.take_in_texts_of(tip))
+    }
+
+    /// The same from another commit, where the branch is gone too and will be put back from that one.
+    pub(super) fn take_in_texts_of(&mut self, tip: Oid) -> Result<()> {
         for (path, oid) in texts_of(self.repo, self.repo.commit(tip)?.tree)? {
             let file = self.places.work.join(&path);
             let stamp = Stamp::of(&file);

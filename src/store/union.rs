@@ -78,6 +78,8 @@ impl Store {
         let on = Base { parents: vec![ours, theirs], root, message: Some(merge_message(arrived)) };
         let commit = self.commit_on(&load, &on, Some(ours))?;
         self.settle(&load, Some(&commit))?;
+        // The joined texts reach the disk now: an edit of what stood there before would take the other side's back.
+        self.with_state(|tx| tx.take_in_texts())?;
         Ok(Merged { tip: Some(commit.oid), arrived, kept_both })
     }
 

@@ -42,6 +42,8 @@ pub struct Tx<'a> {
     pub(super) rebuilt: bool,
     pub(super) restored: Restored,
     pub(super) arrived: usize,
+    /// Whether events of this change stand in the log.
+    pub(super) appended: bool,
 }
 
 /// A change that is recorded.
@@ -75,6 +77,7 @@ impl<'a> Tx<'a> {
             rebuilt: false,
             restored,
             arrived: 0,
+            appended: false,
         })
     }
 
@@ -187,6 +190,7 @@ impl<'a> Tx<'a> {
                 bytes.push(b'\n');
             }
             let start = super::append::lines(&self.places.log(), &bytes)?;
+            self.appended = true;
             let mut at = start;
             for e in &events {
                 self.record_row(e, at)?;
@@ -205,6 +209,11 @@ impl<'a> Tx<'a> {
         self.cache.set_meta("clock", &clock)?;
         self.quarantine.save(self.places)?;
         Ok((events.into_iter().map(|e| e.id).collect(), built.offset))
+    }
+
+    /// What an error means for the change: one after the append leaves events in the log.
+    fn told(&self, e: StoreError) -> StoreError {
+        if self.appended { e.after_append() } else { e }
     }
 
     /// The checksum kept as the log's tail, from the bytes just written where they suffice.
@@ -256,7 +265,7 @@ impl Store {
     ) -> std::result::Result<(T, Vec<String>, u64, Vec<String>), E> {
         self.with_state(|tx| {
             let value = decide(tx)?;
-            let (events, end) = tx.finish()?;
+            let (events, end) = tx.finish().map_err(|e| tx.told(e))?;
             Ok((value, events, end, std::mem::take(&mut tx.warnings)))
         })
     }
@@ -291,8 +300,8 @@ impl Store {
                 tx.see_tip(tip);
                 prepare(cache)?;
                 tx.catch_up()?;
-                if restored.log_was_gone {
-                    tx.take_in_texts()?;
+                if let Some(from) = restored.log_was_gone.then(|| tip.or_else(|| self.lost_tip())).flatten() {
+                    tx.take_in_texts_of(from)?;
                 }
                 tx.adopt()?;
                 if !tx.unsaved.is_empty() || tx.rebuilt || tx.arrived > 0 {
@@ -300,10 +309,11 @@ impl Store {
                     tx.finish()?;
                     cache.commit()?;
                     cache.begin()?;
+                    tx.appended = false;
                 }
                 match f(&mut tx) {
                     Ok(value) => {
-                        cache.commit()?;
+                        cache.commit().map_err(|e| tx.told(e))?;
                         Ok(value)
                     }
                     Err(e) => {

@@ -21,6 +21,11 @@ pub fn named(path: &Path, e: &io::Error) -> io::Error {
     io::Error::new(e.kind(), format!("{}: {}", path.display(), plain(e)))
 }
 
+/// The system's own error for a disk without room, where somebody else told of one.
+pub fn no_room() -> io::Error {
+    rustix::io::Errno::NOSPC.into()
+}
+
 /// An error of the system in its own words, without the number.
 pub fn plain(e: &io::Error) -> String {
     let text = e.to_string();

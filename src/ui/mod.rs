@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 pub use progress::Progress;
-pub use screen::Stream;
+pub use screen::{Stream, at_a_terminal};
 pub use style::{Label, Paint, When};
 pub use table::{Cell, Column, Look, Table};
 

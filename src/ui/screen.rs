@@ -64,6 +64,11 @@ fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a terminal can be handed to another program.
+pub fn at_a_terminal() -> bool {
+    rustix::termios::isatty(rustix::stdio::stdin()) && Stream::Out.is_terminal()
+}
+
 /// Whether a person can be asked something: there is a keyboard, and a screen for the question.
 pub fn has_person() -> bool {
     rustix::termios::isatty(rustix::stdio::stdin()) && Stream::Err.is_terminal()

@@ -27,6 +27,10 @@ impl Attach {
             return Err(Fault::not_found(format!("nothing runs in slot{}", slot.number))
                 .hint(format!("what it said last: git vermas worker logs slot{}", slot.number)));
         }
+        if launcher.kind() == crate::launch::Kind::Tmux && !crate::ui::at_a_terminal() {
+            return Err(Fault::failed("a tmux session can only be shown on a terminal")
+                .hint(format!("read along instead: git vermas worker logs -f slot{}", slot.number)));
+        }
         launcher.attach(&slot.session, &mut ctx.ui.stream())?;
         Ok(())
     }

@@ -31,10 +31,13 @@ fn draft(kind: &str, actor: &AgentId, data: Value) -> Draft {
     Draft::new(&format!("work_order.{kind}"), actor, data)
 }
 
+const MORE_TEXT: &str = "put the details into --description, or into a file with -F";
+
 /// Checks a title as it was given on a command line or in a batch.
 pub fn check_title(title: &str) -> Result<(), Refusal> {
     title_fault(title).map_or(Ok(()), |fault| {
-        Err(Refusal::usage(fault).hint("put the details into --description, or into a file with -F"))
+        let refusal = Refusal::usage(fault);
+        Err(if title.trim().is_empty() { refusal } else { refusal.hint(MORE_TEXT) })
     })
 }
 
