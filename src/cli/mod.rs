@@ -24,6 +24,7 @@ mod completions;
 mod config;
 mod context;
 mod crash;
+mod demo;
 mod dispatch;
 mod events;
 mod fsck;
@@ -99,6 +100,7 @@ pub enum Command {
     Handoff(handoff::Args),
     Config(config::Args),
     Completions(completions::Args),
+    Demo(demo::Args),
     Dispatch(dispatch::Args),
     Events(events::Args),
     Fsck(fsck::Args),
@@ -133,6 +135,7 @@ impl Command {
             Self::Handoff(args) => args.run(ctx),
             Self::Config(args) => args.run(ctx),
             Self::Completions(args) => args.run(ctx),
+            Self::Demo(args) => args.run(ctx),
             Self::Dispatch(args) => args.run(ctx),
             Self::Events(args) => args.run(ctx),
             Self::Fsck(args) => args.run(ctx),
