@@ -26,6 +26,7 @@ mod context;
 mod crash;
 mod demo;
 mod dispatch;
+mod doctor;
 mod events;
 mod fsck;
 mod global;
@@ -39,6 +40,7 @@ mod log;
 mod mail;
 pub mod man;
 mod man_text;
+mod merge_driver;
 pub mod overview;
 mod prime;
 mod prime_text;
@@ -102,6 +104,7 @@ pub enum Command {
     Completions(completions::Args),
     Demo(demo::Args),
     Dispatch(dispatch::Args),
+    Doctor(doctor::Args),
     Events(events::Args),
     Fsck(fsck::Args),
     #[command(hide = true)]
@@ -110,6 +113,8 @@ pub enum Command {
     Init(init::Args),
     Log(log::Args),
     Man(man::Args),
+    #[command(hide = true)]
+    MergeDriver(merge_driver::Args),
     Qa(qa::Args),
     Rebuild(rebuild::Args),
     Supervise(supervise::Args),
@@ -137,6 +142,7 @@ impl Command {
             Self::Completions(args) => args.run(ctx),
             Self::Demo(args) => args.run(ctx),
             Self::Dispatch(args) => args.run(ctx),
+            Self::Doctor(args) => args.run(ctx),
             Self::Events(args) => args.run(ctx),
             Self::Fsck(args) => args.run(ctx),
             Self::Hook(args) => args.run(ctx),
@@ -144,6 +150,7 @@ impl Command {
             Self::Init(args) => args.run(ctx),
             Self::Log(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
+            Self::MergeDriver(args) => args.run(ctx),
             Self::Qa(args) => args.run(ctx),
             Self::Rebuild(args) => args.run(ctx),
             Self::Supervise(args) => args.run(ctx),

@@ -207,15 +207,18 @@ impl Tx<'_> {
                 bytes.push(b'\n');
             }
         }
-        if !bytes.is_empty() && !self.rebuilt {
+        if !bytes.is_empty() {
             super::append::lines(&self.places.feed(), &bytes)?;
         }
         self.cache.set_meta("fed", &through.to_string())
     }
 }
 
+/// Ids of records with the checksums of their lines.
+type Sums = Vec<(String, i64)>;
+
 /// A projection's canonical bytes, and the (id, checksum) of every line that is not yet known to stand in the file.
-pub(super) fn canonical(cache: &super::cache::Cache, table: Table) -> Result<(Vec<u8>, Vec<(String, i64)>)> {
+pub(super) fn canonical(cache: &super::cache::Cache, table: Table) -> Result<(Vec<u8>, Sums)> {
     let by = if table == Table::Orders { "created" } else { "ts" };
     let sql = format!("SELECT id, rec, proj FROM {} WHERE shown ORDER BY {by}, id", table.name());
     let mut q = cache.db.prepare_cached(&sql)?;

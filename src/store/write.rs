@@ -250,7 +250,6 @@ impl Store {
         Ok(Done { value, events, warnings: std::mem::take(&mut self.warnings) })
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of a change, taken apart at once by its one caller")]
     fn record<T, E: From<StoreError>>(
         &mut self,
         decide: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
@@ -276,6 +275,7 @@ impl Store {
         prepare: impl FnOnce(&Cache) -> Result<()>,
         f: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
+        self.looked = None;
         let _lock = self.lock_state()?;
         let restored = self.places.restore()?;
         if self.cache.is_none() {
