@@ -192,6 +192,7 @@ fn environment(
         session: &slot.session,
         shims: &places.bin(),
         tmux_dir: &tmux_dir,
+        tmux_socket: &slots::tmux_server(session).socket(),
         extra: &extra,
     };
     let mut change = agents::worker_env(&worker, &|v| env::var(v))?;

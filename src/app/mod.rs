@@ -6,6 +6,7 @@ pub mod attention;
 pub mod base;
 pub mod candidates;
 pub mod commits;
+pub mod demo;
 pub mod dispatch;
 pub mod doctor;
 pub mod done;

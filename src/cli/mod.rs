@@ -24,6 +24,7 @@ mod completions;
 mod config;
 mod context;
 mod crash;
+mod demo;
 mod dispatch;
 mod doctor;
 mod events;
@@ -101,6 +102,7 @@ pub enum Command {
     Handoff(handoff::Args),
     Config(config::Args),
     Completions(completions::Args),
+    Demo(demo::Args),
     Dispatch(dispatch::Args),
     Doctor(doctor::Args),
     Events(events::Args),
@@ -138,6 +140,7 @@ impl Command {
             Self::Handoff(args) => args.run(ctx),
             Self::Config(args) => args.run(ctx),
             Self::Completions(args) => args.run(ctx),
+            Self::Demo(args) => args.run(ctx),
             Self::Dispatch(args) => args.run(ctx),
             Self::Doctor(args) => args.run(ctx),
             Self::Events(args) => args.run(ctx),
