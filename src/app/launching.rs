@@ -86,6 +86,8 @@ pub fn start(
     let started = launcher.start(&launch)?;
     match watch_start(&*launcher, &slot.session, WATCH) {
         Ok(SessionState::Running { .. } | SessionState::Exited { .. }) => {}
+        // A quick worker has handed in, and its session was taken away, before the watch was over.
+        Ok(SessionState::Gone) | Err(LaunchError::Died { code: None, .. }) if has_reported(session, slot)? => {}
         Ok(SessionState::Gone) => return Err(Fault::failed(format!("the session {} is gone", slot.session))),
         Err(e) => {
             let _ = launcher.stop(&slot.session);
@@ -98,6 +100,12 @@ pub fn start(
         pid: started.pid,
         log: slot.log.clone(),
     })
+}
+
+/// Whether the worker of a slot has ended its session by handing in.
+fn has_reported(session: &mut Session, slot: &Slot) -> Result<bool, Fault> {
+    let agent = session.view()?.agent(&slot.agent)?.unwrap_or_default();
+    Ok(agent.state == "stopped" && agent.reason.as_deref() == Some("done"))
 }
 
 fn died(e: LaunchError, backend: &str) -> Fault {
