@@ -89,7 +89,11 @@ pub fn of(session: &mut Session, live: Option<&Live>) -> Result<Status, Fault> {
     let workers = workers(session, live)?;
     let orders = counts(session)?;
     let view = session.view()?;
-    let ready = view.ready(Some(MOST_SHOWN))?.iter().filter_map(|r| serde_json::from_str(&orders::listed(r, &[])).ok()).collect();
+    let ready = view
+        .ready(Some(MOST_SHOWN))?
+        .iter()
+        .filter_map(|r| serde_json::from_str(&orders::listed(r, &[])).ok())
+        .collect();
     let attention = attention::of(session, &workers, &unread)?;
     let repo = session.store.repo();
     let repository = repo.main_worktree().unwrap_or_else(|| repo.common_dir()).display().to_string();
