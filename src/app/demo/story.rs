@@ -81,9 +81,8 @@ fn project(stage: &Stage<'_>) -> Result<(), Fault> {
 /// Three orders, one of which waits for another.
 fn plan(stage: &Stage<'_>) -> Result<Orders, Fault> {
     stage.say(Beat::Scene("What is to be done: three work orders"));
-    let create = |title: &str, more: &str| {
-        stage.type_line(HOME, &format!("git vermas wo create \"{title}\" {more}").trim_end().to_owned())
-    };
+    let create =
+        |title: &str, more: &str| stage.type_line(HOME, &format!("git vermas wo create \"{title}\" {more}").trim_end());
     let flag = create(FLAG, "--type feature --priority 1")?;
     let several = create(SEVERAL, "--type feature")?;
     let document = create(DOCUMENT, &format!("--dep {flag}"))?;
