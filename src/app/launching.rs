@@ -204,6 +204,10 @@ fn environment(
         extra: &extra,
     };
     let mut change = agents::worker_env(&worker, &|v| env::var(v))?;
+    // Where the person has told git no name, the worker's commits get ours rather than none.
+    for (name, value) in session.git().identity()? {
+        change.put(&name, value);
+    }
     for (name, value) in &invocation.env {
         change.put(name, value.clone());
     }
