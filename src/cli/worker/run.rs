@@ -71,12 +71,14 @@ impl Kill {
 #[derive(Debug, clap::Args)]
 pub struct EndSession {
     slot: String,
+    /// The program that is to end
+    pid: u32,
 }
 
 impl EndSession {
     pub fn run(self, _ctx: &Context) -> Result<(), Fault> {
         let session = Session::open(None)?;
         let slot = slots::parse(&session, &self.slot)?;
-        done::end_session(&session, &slot)
+        done::end_session(&session, &slot, self.pid)
     }
 }
