@@ -73,11 +73,16 @@ pub struct Standing {
     pub log: Option<String>,
 }
 
+/// The tmux server that sessions are on.
+pub fn server(session: &Session) -> Server {
+    Server { socket_name: session.setting("vermas.tmuxSocket"), private_dir: None }
+}
+
 /// The way sessions are run on this machine: `vermas.launcher`, else tmux where it is there, else processes.
 pub fn launcher(session: &Session) -> Result<Box<dyn Launcher>, Fault> {
     let dir = session.store.places().sessions();
     let tmux = || -> Result<Box<dyn Launcher>, Fault> {
-        let server = Server { socket_name: session.setting("vermas.tmuxSocket"), private_dir: None };
+        let server = server(session);
         TmuxLauncher::new(server, &dir).map(|l| Box::new(l) as Box<dyn Launcher>).map_err(|e| {
             Fault::from(e).hint(
                 "install tmux, or run workers as background processes: git vermas config set vermas.launcher process",
@@ -106,7 +111,7 @@ pub fn launcher_of(session: &Session, name: &str) -> Result<Box<dyn Launcher>, F
     let other: Option<Box<dyn Launcher>> = match first.kind() {
         Kind::Tmux => Some(Box::new(ProcessLauncher::new(&dir))),
         Kind::Process => {
-            let server = Server { socket_name: session.setting("vermas.tmuxSocket"), private_dir: None };
+            let server = server(session);
             TmuxLauncher::new(server, &dir).ok().map(|l| Box::new(l) as Box<dyn Launcher>)
         }
     };

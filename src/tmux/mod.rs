@@ -34,6 +34,9 @@ pub use session::{Made, NewSession};
 pub use version::{OLDEST, Version};
 pub use words::{Tags, check_name};
 
+/// The variable by which a worker's session knows the server it is on.
+pub const SOCKET_VARIABLE: &str = "VERMAS_TMUX";
+
 /// A call of tmux takes some milliseconds; one that takes this long hangs.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -77,7 +80,9 @@ impl Server {
     /// A call of tmux with these commands, one after the other.
     fn call(&self, commands: &[TmuxCommand<'_>]) -> Cmd {
         let mut tmux = Tmux::new().force_utf8();
-        if let Some(name) = &self.socket_name {
+        if let Some(path) = self.handed() {
+            tmux = tmux.socket_path(path.to_string_lossy().into_owned());
+        } else if let Some(name) = &self.socket_name {
             tmux = tmux.socket_name(name.as_str());
         }
         if self.private_dir.is_some() {
@@ -119,9 +124,17 @@ impl Server {
         socket_is_live(&self.socket()).map_err(TmuxError::Socket)
     }
 
-    /// Where the server's socket is, found as tmux finds it: `-L` and the private directory first, then `TMUX`, then
-    /// `TMUX_TMPDIR` if it is there, then `/tmp`.
-    fn socket(&self) -> PathBuf {
+    /// The socket that whoever started this worker's session named: the worker's own `TMUX_TMPDIR` leads elsewhere.
+    fn handed(&self) -> Option<PathBuf> {
+        env::var_os(SOCKET_VARIABLE).map(PathBuf::from).filter(|p| self.private_dir.is_none() && p.is_absolute())
+    }
+
+    /// Where the server's socket is, found as tmux finds it: the one that was handed down, `-L` and the private directory
+    /// first, then `TMUX`, then `TMUX_TMPDIR` if it is there, then `/tmp`.
+    pub fn socket(&self) -> PathBuf {
+        if let Some(path) = self.handed() {
+            return path;
+        }
         let is_default = self.socket_name.is_none() && self.private_dir.is_none();
         if let Some(path) = words::socket_of(env::var("TMUX").as_deref()).filter(|_| is_default) {
             return path;
