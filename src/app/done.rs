@@ -12,6 +12,7 @@ use crate::domain::event::Draft;
 use crate::domain::{AgentId, OrderId};
 use crate::git::status::{Untracked, head, operation, status};
 use crate::git::{history, merge};
+use crate::launch::SessionState::Running;
 use crate::sys::process::Cmd;
 use crate::sys::{clock, env};
 
@@ -132,10 +133,12 @@ fn end_session_later(session: &Session, slot: &Slot) -> Result<(), Fault> {
     if env::var("VERMAS_SESSION").as_deref() != Some(slot.session.as_str()) {
         return Ok(());
     }
+    // Only this very process is meant: the slot may get a new session before the background command runs.
+    let Running { pid } = slots::launcher_of(session, &slot.session)?.state(&slot.session)? else { return Ok(()) };
     let log = session.store.places().logs().join("end.log");
     crate::sys::fs::create_private_dir(&session.store.places().logs())?;
     Cmd::new(env::current_exe()?)
-        .args(["worker", "end-session", &format!("slot{}", slot.number)])
+        .args(["worker", "end-session", &format!("slot{}", slot.number), &pid.to_string()])
         .cwd(session.store.repo().main_worktree().unwrap_or_else(|| session.store.repo().common_dir()))
         .env_remove("VERMAS_SESSION")
         .env_remove("AGENT_ID")
@@ -144,18 +147,17 @@ fn end_session_later(session: &Session, slot: &Slot) -> Result<(), Fault> {
 }
 
 /// Waits a little for the program in a session to end by itself, then ends it. Called in the background by [`done`].
-pub fn end_session(session: &Session, slot: &Slot) -> Result<(), Fault> {
-    use crate::launch::SessionState::Running;
+///
+/// A session with another process was started anew meanwhile (work that QA sent back), and stays.
+pub fn end_session(session: &Session, slot: &Slot, pid: u32) -> Result<(), Fault> {
     let launcher = slots::launcher_of(session, &slot.session)?;
-    let first = launcher.state(&slot.session)?;
     let deadline = clock::Deadline::after(GRACE);
-    while !deadline.passed() && matches!(launcher.state(&slot.session)?, Running { .. }) {
+    while launcher.state(&slot.session)? == (Running { pid }) {
+        if deadline.passed() {
+            launcher.stop(&slot.session)?;
+            break;
+        }
         clock::sleep(PAUSE);
-    }
-    // A session that was started anew meanwhile (work that QA sent back) has another process, and stays.
-    let now = launcher.state(&slot.session)?;
-    if now == first || !matches!(now, Running { .. }) {
-        launcher.stop(&slot.session)?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::agents::{self, Backend, Invocation, Prompt, PromptFile, Role, Worker}
 use crate::domain::event::Draft;
 use crate::domain::order::Order;
 use crate::domain::{AgentId, OrderId};
-use crate::launch::{Launch, LaunchError, Launcher, SessionState, Tags, watch_start};
+use crate::launch::{Launch, LaunchError, Launcher, Tags, watch_start};
 use crate::sys::process::Cmd;
 use crate::sys::{env, fs, process, random};
 
@@ -84,13 +84,12 @@ pub fn start(
     };
     fs::create_private_dir(&session.store.places().logs())?;
     let started = launcher.start(&launch)?;
-    match watch_start(&*launcher, &slot.session, WATCH) {
-        Ok(SessionState::Running { .. } | SessionState::Exited { .. }) => {}
-        Ok(SessionState::Gone) => return Err(Fault::failed(format!("the session {} is gone", slot.session))),
-        Err(e) => {
-            let _ = launcher.stop(&slot.session);
-            return Err(died(e, &backend.name));
-        }
+    if let Err(e) = watch_start(&*launcher, &slot.session, WATCH)
+        // A quick worker is done and gone before anybody looks.
+        && !has_handed_in(session, &order.id)?
+    {
+        let _ = launcher.stop(&slot.session);
+        return Err(died(e, &backend.name));
     }
     Ok(Running {
         session: slot.session.clone(),
@@ -98,6 +97,11 @@ pub fn start(
         pid: started.pid,
         log: slot.log.clone(),
     })
+}
+
+fn has_handed_in(session: &mut Session, id: &str) -> Result<bool, Fault> {
+    let order = session.view()?.order(&id.parse()?)?;
+    Ok(order.is_some_and(|o| o.is_closed() || o.metadata("submitted").is_some()))
 }
 
 fn died(e: LaunchError, backend: &str) -> Fault {
@@ -195,6 +199,8 @@ fn environment(
         extra: &extra,
     };
     let mut change = agents::worker_env(&worker, &|v| env::var(v))?;
+    // What the worker runs of ours asks the server that its session is on, not the private one of its agent.
+    change.put(crate::tmux::SOCKET_VARIABLE, slots::server(session).socket().to_string_lossy());
     for (name, value) in &invocation.env {
         change.put(name, value.clone());
     }
