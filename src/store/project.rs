@@ -120,8 +120,12 @@ impl Tx<'_> {
         let path = self.path_of(table);
         let adopted = Stamp::of(&path);
         let (bytes, changed) = canonical(self.cache, table)?;
+        // What was appended since the file was last taken in lies behind this size, and is read from the old inode.
+        let known: Stamp =
+            self.cache.meta(table.stamp_key())?.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
         let retired = adopted.map(|s| {
-            let name = format!("{}-{}-{}-{}", table.name(), s.inode, s.size, self.now_ms);
+            let read = if known.inode == s.inode { known.size.min(s.size) } else { 0 };
+            let name = format!("{}-{}-{read}-{}", table.name(), s.inode, self.now_ms);
             self.places.retired().join(name)
         });
         if let (Some(retired), Some(stamp)) = (&retired, adopted) {
