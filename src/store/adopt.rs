@@ -53,6 +53,12 @@ impl Table {
         }
     }
 
+    /// Whether a record has what makes it one.
+    fn fits(self, record: &Map<String, Value>) -> bool {
+        let name = if self == Self::Orders { "title" } else { "to" };
+        record.get(name).is_some_and(Value::is_string)
+    }
+
     /// The column by which records are ordered, before their ids.
     pub fn order(self) -> &'static str {
         match self {
@@ -141,18 +147,25 @@ impl Tx<'_> {
         };
         let map = match wire_json::object(text) {
             Ok(m) => m,
-            Err(reason) => return faulty(self, &reason),
+            Err(reason) => {
+                let fits = |m: &Map<String, Value>| m.get("id").is_some_and(Value::is_string) && table.fits(m);
+                let Some(at) = line::salvage_record(text, fits) else { return faulty(self, &reason) };
+                let torn = "a torn line; the record behind it was taken";
+                self.set_aside(table.file_name(), number, &text[..at], torn)?;
+                self.adopt_line(table, number, &text[at..], seen)?;
+                return Ok(false);
+            }
         };
         let Some(id) = map.get("id").and_then(Value::as_str).and_then(|t| t.parse::<RefId>().ok()) else {
             return faulty(self, "'id' is missing or no valid id");
         };
         let first = seen.insert(id.to_string());
         match table {
-            Table::Orders if !map.get("title").is_some_and(Value::is_string) => {
+            Table::Orders if !table.fits(&map) => {
                 return faulty(self, "'title' is missing or no text");
             }
             Table::Orders => self.adopt_order(&id, &map, first)?,
-            Table::Messages if !map.get("to").is_some_and(Value::is_string) => {
+            Table::Messages if !table.fits(&map) => {
                 return faulty(self, "'to' is missing or no text");
             }
             Table::Messages => self.adopt_message(&id, &map)?,

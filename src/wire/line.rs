@@ -66,15 +66,23 @@ pub fn salvage(bytes: &[u8]) -> Option<(Event, &[u8])> {
     if !raw.ends_with(b"}") || raw.len() > json::LONGEST_LINE {
         return None;
     }
-    let starts = memchr_braces(raw).filter(|at| *at > 0);
+    let starts = braces(raw, b"{\"event_id\"").filter(|at| *at > 0);
     starts.take(MOST_TRIED).find_map(|at| event(&raw[at..]).ok().map(|e| (e, &raw[..at])))
 }
 
 /// How many opening braces of a torn line are tried, from the left.
 const MOST_TRIED: usize = 64;
 
-fn memchr_braces(raw: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    let wanted = b"{\"event_id\"";
+/// Where in a line that is no record a complete one begins that ends it: `fits` says what a record is.
+pub fn salvage_record(raw: &[u8], fits: impl Fn(&Map<String, Value>) -> bool) -> Option<usize> {
+    if !raw.ends_with(b"}") || raw.len() > json::LONGEST_LINE {
+        return None;
+    }
+    let starts = braces(raw, b"{\"id\"").filter(|at| *at > 0);
+    starts.take(MOST_TRIED).find(|at| json::object(&raw[*at..]).is_ok_and(|m| fits(&m)))
+}
+
+fn braces<'a>(raw: &'a [u8], wanted: &'static [u8]) -> impl Iterator<Item = usize> + 'a {
     // Most writers begin with the id; any other brace is tried after those.
     let first = (0..raw.len()).filter(move |i| raw[*i..].starts_with(wanted));
     let others = (0..raw.len()).filter(move |i| raw[*i] == b'{' && !raw[*i..].starts_with(wanted));
@@ -137,5 +145,16 @@ mod tests {
     fn a_missing_field_is_named() {
         let e = event(br#"{"event_id":"a","event_type":"b","timestamp":"2026-01-01T00:00:00Z","data":{}}"#);
         assert_eq!(e.unwrap_err(), "'actor' is missing or no text");
+    }
+
+    #[test]
+    fn a_record_behind_a_torn_one_is_found() {
+        let fits = |m: &Map<String, Value>| m.contains_key("title");
+        let whole = r#"{"id":"wo-2","title":"b","metadata":{"id":"x"}}"#;
+        for torn in [r#"{"id":"wo-1","ti"#, r#"{"id":"wo-1","title":"a","metadata":{"#, "x"] {
+            let line = format!("{torn}{whole}");
+            assert_eq!(salvage_record(line.as_bytes(), fits), Some(torn.len()), "{line}");
+        }
+        assert_eq!(salvage_record(br#"{"id":"wo-1","dependencies":[{"id":"x"}"#, fits), None);
     }
 }
