@@ -47,8 +47,19 @@ fn a_start_is_confirmed_and_gets_the_assignment_and_the_mail_fenced() {
     ] {
         assert!(said.contains(part), "{part:?} in {said}");
     }
-    assert_eq!(kinds(&p), ["agent.working"]);
+    assert_eq!(kinds(&p), ["agent.working", "agent.assignment_checked"]);
     assert!(!told(&p, "SessionStart", &json!({"source": "resume"})).contains("Mind the docs"), "handed over once");
+}
+
+#[test]
+fn a_handoff_is_shown_with_the_work_that_it_is_about() {
+    let p = Place::new();
+    let order = p.order("Add a flag");
+    assign(&p, &format!("work_order:{order}"));
+    p.vermas(&["handoff", "-m", "half is done"]).env("AGENT_ID", ME).assert().code(0);
+    let said = told(&p, "SessionStart", &json!({"source": "startup"}));
+    assert!(said.contains("| half is done\n") && said.contains("| Add a flag\n"), "{said}");
+    assert_eq!(said.matches("half is done").count(), 1, "{said}");
 }
 
 #[test]

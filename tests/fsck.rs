@@ -136,3 +136,69 @@ fn a_branch_that_cannot_be_read_is_an_error() {
     p.said(&["rebuild"]);
     assert!(found(&p, &[]).iter().all(|f| f.starts_with("info ")), "{:?}", found(&p, &[]));
 }
+
+/// A doctor's checks, as `health name: what`.
+fn doctor(p: &Place, args: &[&str]) -> Vec<String> {
+    let out = p.vermas(&[&["doctor", "--json"], args].concat()).output().unwrap();
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{out:?}"));
+    let text = |f: &Value, k: &str| f[k].as_str().unwrap_or_default().to_owned();
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().map(|f| format!("{} {}: {}", text(f, "health"), text(f, "name"), text(f, "what"))).collect()
+}
+
+#[test]
+fn a_healthy_place_has_nothing_to_mend() {
+    let p = Place::new();
+    p.order("Add a flag");
+    let all = doctor(&p, &[]);
+    for start in
+        ["ok git: version 2.", "ok PATH: ", "ok info/exclude: ", "ok disk: ", "ok cache: sound", "ok state: 1 events"]
+    {
+        assert!(has(&all, start), "{start}: {all:?}");
+    }
+    assert!(has(&all, "info remote: there is no remote 'origin'"), "{all:?}");
+    assert!(p.said(&["doctor"]).contains("note  remote: there is no remote 'origin'"));
+}
+
+#[test]
+fn what_is_wrong_is_told_and_mended_on_request() {
+    let p = Place::new();
+    p.order("Add a flag");
+    std::fs::write(p.path.join(".git/info/exclude"), "mine\n").unwrap();
+    append(&p, &event("evt-1", "x.y", "2026-01-06T12:00:00Z", "{}"));
+    p.git(&["config", "vermas.slotz", "3"]);
+    let cache = p.path.join(".git/vermas/cache.sqlite");
+    std::fs::write(&cache, "nonsense").unwrap();
+    let all = doctor(&p, &[]);
+    for start in [
+        "warning info/exclude: lacks /.work/, /workers/",
+        "warning cache: it cannot be opened",
+        "warning publishing: 1 events wait",
+        "warning settings: nothing reads vermas.slotz",
+    ] {
+        assert!(has(&all, start), "{start}: {all:?}");
+    }
+    assert_eq!(doctor(&p, &[]), all, "looking changes nothing");
+    let fixed = p.vermas(&["doctor", "--fix"]).output().unwrap();
+    let said = String::from_utf8_lossy(&fixed.stderr).into_owned();
+    assert!(said.starts_with("put back what init makes"), "{said}");
+    assert!(said.contains("make cache and lists anew"), "{said}");
+    let all = doctor(&p, &[]);
+    assert!(
+        all.iter()
+            .all(|c| !c.starts_with("warning") || c.starts_with("warning settings") || c.starts_with("warning tmux")),
+        "{all:?}"
+    );
+    assert_eq!(std::fs::read_to_string(p.path.join(".git/info/exclude")).unwrap(), "mine\n/.work/\n/workers/\n");
+}
+
+#[test]
+fn a_repository_that_is_not_set_up_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    git(dir.path(), &["init", "-q"]);
+    let mut c = assert_cmd::Command::from_std(place::scrubbed(place::binary(), dir.path()));
+    let said = predicate::str::contains(
+        "error  state: this repository is not set up for git vermas yet\n    git vermas init\n",
+    );
+    c.arg("doctor").assert().code(1).stdout(said).stderr("error: there is an error\n");
+}

@@ -199,3 +199,27 @@ fn the_message_hook_says_nothing() {
     let p = Place::new();
     p.vermas(&["hook", "prepare-commit-msg", ".git/COMMIT_EDITMSG", "message"]).assert().code(0).stdout("").stderr("");
 }
+
+#[test]
+fn what_init_installs_guards_the_state_branch() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app");
+    std::fs::create_dir(&path).unwrap();
+    git(&path, &["init", "-q", "-b", "main"]);
+    let vermas = |args: &[&str]| {
+        let mut c = assert_cmd::Command::from_std(place::scrubbed(place::binary(), &path));
+        c.args(args).assert().code(0);
+    };
+    vermas(&["init"]);
+    vermas(&["wo", "create", "Add a flag"]);
+    git(&path, &["worktree", "add", "-q", "../state", "vermas/state"]);
+    let there = dir.path().join("state");
+    let (passed, said) = commit(&there, "config.toml", "a =\n");
+    assert!(!passed && said.contains("config.toml:1: "), "{said}");
+    let (passed, said) = commit(&there, "config.toml", "a = 1\n");
+    assert!(passed, "{said}");
+    assert_eq!(commit(&path, "a.txt", "a"), (true, String::new()));
+    git(&path, &["add", "-f", ".work/config.toml"]);
+    let (passed, said) = try_git(&path, &["commit", "-q", "-m", "not fine"]);
+    assert!(!passed && said.contains("would carry .work/"), "{said}");
+}

@@ -124,11 +124,20 @@ fn a_session_that_is_gone_is_noticed_where_somebody_looked() {
         })
         .unwrap();
     assert!(status::of(&mut session, None).unwrap().attention.is_empty());
+    session
+        .write(|tx| {
+            let data = json!({"agent": slot0, "reason": "waiting: permission for Bash"});
+            tx.emit(&Draft::new("agent.idle", &slot0, data))?;
+            Ok::<(), git_vermas::app::Fault>(())
+        })
+        .unwrap();
+    let asks = status::of(&mut session, None).unwrap().attention;
+    assert_eq!((asks[0].kind, asks[0].text.as_str()), ("waiting", "slot0: waiting: permission for Bash"));
     let up = Live::from([(0, "running".to_owned())]);
     let there = status::of(&mut session, Some(&up)).unwrap();
-    assert_eq!((there.workers[0].session.as_deref(), there.attention.len()), (Some("running"), 0));
+    assert_eq!((there.workers[0].session.as_deref(), there.attention.len()), (Some("running"), 1));
     let gone = status::of(&mut session, Some(&Live::new())).unwrap();
-    assert_eq!(gone.attention[0].kind, "stopped");
+    assert_eq!(gone.attention.iter().map(|a| a.kind).collect::<Vec<_>>(), ["stopped"]);
 }
 
 #[test]

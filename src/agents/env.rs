@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::AgentError;
-use crate::sys::env::GIT_LOCAL;
+use crate::sys::env::{GIT_LOCAL, WORKERS_TMUX};
 
 /// Variables to set and to take away. A name to take away may end in `*`, which stands for any ending.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Worker<'a> {
     pub shims: &'a Path,
     /// A private directory for the sockets of the agent's own tmux. Short: a socket's path holds at most 107 bytes.
     pub tmux_dir: &'a Path,
+    /// The socket of the tmux server on which workers run, for our own commands.
+    pub tmux_socket: &'a Path,
     /// The values of `vermas.worker.env`: `NAME=VALUE` adds a variable, `NAME` passes ours on.
     pub extra: &'a [String],
 }
@@ -78,6 +80,7 @@ pub fn worker_env(w: &Worker<'_>, var: &dyn Fn(&str) -> Option<String>) -> Resul
         ("CO_ROLE", w.role),
         ("VERMAS_SESSION", w.session),
         ("TMUX_TMPDIR", &w.tmux_dir.to_string_lossy()),
+        (WORKERS_TMUX, &w.tmux_socket.to_string_lossy()),
     ] {
         change.put(name, value);
     }
@@ -145,6 +148,7 @@ mod tests {
             session: "worker-app-slot0",
             shims: Path::new("/r/.git/vermas/bin"),
             tmux_dir: Path::new("/tmp/v"),
+            tmux_socket: Path::new("/tmp/tmux-0/default"),
             extra: &extra,
         };
         worker_env(&worker, &|name| match name {
@@ -166,6 +170,7 @@ mod tests {
             ("CO_ROLE", "worker"),
             ("VERMAS_SESSION", "worker-app-slot0"),
             ("TMUX_TMPDIR", "/tmp/v"),
+            ("VERMAS_TMUX", "/tmp/tmux-0/default"),
             ("PATH", "/r/.git/vermas/bin:/usr/bin:/bin"),
         ] {
             assert_eq!(e.get(name), Some(value), "{name}");

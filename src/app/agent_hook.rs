@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::assignments;
 use super::fault::Fault;
 use super::session::Session;
 use crate::agents::fence;
@@ -47,7 +48,7 @@ pub fn claude(session: &mut Session, event: &str, input: &Map<String, Value>) ->
         }
         "UserPromptSubmit" => {
             note(session, |a| a.state != "working", "agent.working", &json!({}))?;
-            Ok(in_json("UserPromptSubmit", new_mail(session)?))
+            Ok(in_json("UserPromptSubmit", new_mail(session, &[])?))
         }
         "PreToolUse" | "PostToolUse" => {
             note(session, |a| a.state != "working", "agent.working", &json!({}))?;
@@ -152,7 +153,7 @@ fn stop(session: &mut Session, input: &Map<String, Value>) -> Result<Reply, Faul
     let in_background = input.get("background_tasks").and_then(Value::as_array).is_some_and(|t| !t.is_empty());
     let goes_on_already = input.get("stop_hook_active").and_then(Value::as_bool).unwrap_or(false);
     if !goes_on_already {
-        let reply = in_json("Stop", new_mail(session)?);
+        let reply = in_json("Stop", new_mail(session, &[])?);
         if !reply.handed_over.is_empty() {
             return Ok(reply);
         }
@@ -163,44 +164,58 @@ fn stop(session: &mut Session, input: &Map<String, Value>) -> Result<Reply, Faul
 /// What an agent gets to see at the start: who it is, what it is to do, and its mail.
 fn start(session: &mut Session) -> Result<Reply, Fault> {
     let actor = session.actor.clone();
-    let mut text = format!("You are {actor} in the factory {}.\n", session.factory());
-    match session.view()?.assignment(&actor)?.target() {
-        Some(target) => text.push_str(&assignment(session, &target)?),
-        None => text.push_str("You have no assignment. Your mail: co inbox\n"),
+    let mut reply =
+        Reply { text: format!("You are {actor} in the factory {}.\n", session.factory()), ..Reply::default() };
+    // It is handed its assignment here, so it has found it.
+    match assignments::look(session, &actor, true)?.target {
+        Some(target) => {
+            reply.text.push_str(&format!("Your assignment is {target}.\n"));
+            assignment(session, &target, &mut reply)?;
+        }
+        None => reply.text.push_str("You have no assignment. Your mail: co inbox\n"),
     }
-    let mail = new_mail(session)?;
-    text.push_str(&mail.text);
-    Ok(Reply { text, handed_over: mail.handed_over })
+    let mail = new_mail(session, &reply.handed_over)?;
+    reply.text.push_str(&mail.text);
+    reply.handed_over.extend(mail.handed_over);
+    Ok(reply)
 }
 
-fn assignment(session: &mut Session, target: &Target) -> Result<String, Fault> {
-    let mut text = format!("Your assignment is {target}.\n");
+/// Shows what an assignment points at, and for a handoff the work that it is about, too.
+fn assignment(session: &mut Session, target: &Target, reply: &mut Reply) -> Result<(), Fault> {
     let view = session.view()?;
-    match target.ref_type.as_str() {
-        "work_order" => {
-            if let Some(order) = view.order(&target.ref_id)? {
-                let words = format!("{}\n\n{}", order.title(), order.description());
-                text.push_str(&shown(order.created_by(), &format!("work order {}", order.id), &words));
-                text.push_str(&format!(
-                    "All of it: wo show {}. When it is done and committed: co worker done\n",
-                    order.id
-                ));
-            }
+    let mut work = Some(target.clone());
+    if target.ref_type == "mail" {
+        work = None;
+        if let Some(m) = view.message(&target.ref_id)? {
+            reply.text.push_str(&shown(&m.from, &format!("mail {}", m.id), &format!("{}\n\n{}", m.subject, m.body)));
+            reply.handed_over.push(target.ref_id.clone());
+            work = super::mail::work_before(&m);
         }
-        "mail" => {
-            if let Some(m) = view.message(&target.ref_id)? {
-                text.push_str(&shown(&m.from, &format!("mail {}", m.id), &format!("{}\n\n{}", m.subject, m.body)));
-            }
-        }
-        _ => text.push_str(&format!("Its steps: co process show {}\n", target.ref_id)),
     }
-    Ok(text)
+    match work {
+        Some(t) if t.ref_type == "work_order" => {
+            if let Some(order) = view.order(&t.ref_id)? {
+                let words = format!("{}\n\n{}", order.title(), order.description());
+                reply.text.push_str(&shown(order.created_by(), &format!("work order {}", order.id), &words));
+                let id = &order.id;
+                reply
+                    .text
+                    .push_str(&format!("All of it: wo show {id}. When it is done and committed: co worker done\n"));
+            }
+        }
+        Some(t) if t.ref_type == "process" => {
+            reply.text.push_str(&format!("Its steps: co process steps {}\n", t.ref_id));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Mail that the agent has not been given yet, urgent first, as much as fits.
-fn new_mail(session: &mut Session) -> Result<Reply, Fault> {
+fn new_mail(session: &mut Session, given: &[RefId]) -> Result<Reply, Fault> {
     let actor = session.actor.clone();
-    let unread: Vec<Message> = session.view()?.inbox(&actor, true, false)?;
+    let mut unread: Vec<Message> = session.view()?.inbox(&actor, true, false)?;
+    unread.retain(|m| given.iter().all(|id| id.as_str() != m.id));
     let mut reply = Reply::default();
     for (n, m) in unread.iter().enumerate() {
         let kind = m.message_type.as_deref().map(|t| format!("{t}, ")).unwrap_or_default();

@@ -14,7 +14,7 @@ const MOST: u32 = 5;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attention {
-    /// `conflict`, `contested`, `stopped`, `asked`, `cycle`, `quarantine` or `unpublished`.
+    /// `conflict`, `contested`, `stopped`, `waiting`, `asked`, `cycle`, `quarantine` or `unpublished`.
     pub kind: &'static str,
     pub text: String,
     pub hint: String,
@@ -24,7 +24,7 @@ pub struct Attention {
 pub fn of(session: &mut Session, workers: &[Worker], unread: &[Message]) -> Result<Vec<Attention>, Fault> {
     let mut all = Vec::new();
     all.extend(unread.iter().filter_map(asked));
-    all.extend(workers.iter().filter_map(stopped));
+    all.extend(workers.iter().filter_map(stopped).chain(workers.iter().filter_map(waiting)));
     let quarantined = crate::store::quarantined(session.store.places())?;
     let view = session.view()?;
     for row in view.conflicted(MOST)? {
@@ -75,6 +75,13 @@ fn stopped(w: &Worker) -> Option<Attention> {
     let why = w.reason.as_ref().map(|r| format!(" ({})", headline(r, 60))).unwrap_or_default();
     let text = format!("slot{} stopped{why} and still has {id}", w.slot);
     Some(Attention { kind: "stopped", text, hint: format!("git vermas worker logs slot{}", w.slot) })
+}
+
+/// A worker whose program says that it waits for a person, or that it met an error.
+fn waiting(w: &Worker) -> Option<Attention> {
+    let reason = w.reason.as_ref().filter(|_| w.state == "idle" && stopped(w).is_none())?;
+    let text = format!("slot{}: {}", w.slot, headline(reason, 80));
+    Some(Attention { kind: "waiting", text, hint: format!("git vermas worker attach slot{}", w.slot) })
 }
 
 /// What concurrent writers of one order disagree on.

@@ -196,11 +196,14 @@ fn environment(
         session: &slot.session,
         shims: &places.bin(),
         tmux_dir: &tmux_dir,
+        tmux_socket: &slots::tmux_server(session).socket(),
         extra: &extra,
     };
     let mut change = agents::worker_env(&worker, &|v| env::var(v))?;
-    // What the worker runs of ours asks the server that its session is on, not the private one of its agent.
-    change.put(crate::tmux::SOCKET_VARIABLE, slots::server(session).socket().to_string_lossy());
+    // Where the person has told git no name, the worker's commits get ours rather than none.
+    for (name, value) in session.git().identity()? {
+        change.put(&name, value);
+    }
     for (name, value) in &invocation.env {
         change.put(name, value.clone());
     }

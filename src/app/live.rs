@@ -9,7 +9,7 @@ use super::candidates::Kind;
 use super::fault::Fault;
 use super::session::{DEFAULT_SLOTS, repository};
 use super::settings_table as table;
-use crate::domain::AgentId;
+use crate::domain::{AgentId, kinds};
 use crate::git::Repo;
 use crate::store::{Places, Store, View};
 use crate::sys::fs;
@@ -19,46 +19,6 @@ const MOST: u32 = 200;
 
 type Names = Vec<(String, String)>;
 
-/// The types of events that are written here; others may come from newer versions.
-const EVENT_TYPES: &[&str] = &[
-    "agent.assignment_checked",
-    "agent.idle",
-    "agent.nudged",
-    "agent.started",
-    "agent.stopped",
-    "agent.working",
-    "assignment.cleared",
-    "assignment.set",
-    "mail.archived",
-    "mail.delivered",
-    "mail.read",
-    "mail.sent",
-    "patrol.completed",
-    "process.cancelled",
-    "process.completed",
-    "process.created",
-    "process.step_completed",
-    "process.step_started",
-    "qa.merged",
-    "qa.rejected",
-    "sprint.created",
-    "verify.audited",
-    "verify.spec_created",
-    "verify.started",
-    "verify.test_executed",
-    "verify.tests_generated",
-    "verify.verdict",
-    "work_order.assigned",
-    "work_order.closed",
-    "work_order.commented",
-    "work_order.created",
-    "work_order.dependency_added",
-    "work_order.dependency_removed",
-    "work_order.labels_changed",
-    "work_order.status_changed",
-    "work_order.updated",
-];
-
 /// The names of this kind that begin with `prefix`, each with its title; the provider for [`super::candidates`].
 pub fn candidates(kind: Kind, prefix: &str) -> Names {
     named(kind, prefix).unwrap_or_default()
@@ -66,7 +26,7 @@ pub fn candidates(kind: Kind, prefix: &str) -> Names {
 
 fn named(kind: Kind, prefix: &str) -> Result<Names, Fault> {
     match kind {
-        Kind::EventType => return Ok(plain(EVENT_TYPES.iter().map(|t| (*t).to_owned()), prefix)),
+        Kind::EventType => return Ok(plain(kinds::KNOWN.iter().map(|t| (*t).to_owned()), prefix)),
         Kind::Setting => return Ok(settings(&repository()?, prefix)),
         Kind::Template => return Ok(templates(&Places::of(&repository()?), prefix)),
         _ => {}

@@ -9,13 +9,13 @@ use crate::domain::order::Order;
 use crate::domain::{AgentId, OrderId, Refusal, Why};
 use crate::store::{Filter, OrderRow, Tx};
 
-/// A record with what is computed beside it.
-pub fn listed(row: &OrderRow, blocked_by: &[String]) -> Value {
-    let mut map: Map<String, Value> = serde_json::from_str(&row.record).unwrap_or_default();
-    map.insert("ready".into(), row.ready.into());
-    map.insert("blocked_by".into(), blocked_by.into());
-    map.insert("conflicts".into(), row.conflicts.into());
-    Value::Object(map)
+/// A record with what is computed beside it, as one line of JSON. The record is not taken apart for that: lists are long.
+pub fn listed(row: &OrderRow, blocked_by: &[String]) -> String {
+    let computed = json!({"ready": row.ready, "blocked_by": blocked_by, "conflicts": row.conflicts}).to_string();
+    match (row.record.strip_suffix('}'), computed.strip_prefix('{')) {
+        (Some(record), Some(computed)) => format!("{record},{computed}"),
+        _ => row.record.clone(),
+    }
 }
 
 /// One order with everything: record, readiness, what waits for it, conflicts, comments, how it was closed and landed.

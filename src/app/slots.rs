@@ -73,8 +73,8 @@ pub struct Standing {
     pub log: Option<String>,
 }
 
-/// The tmux server that sessions are on.
-pub fn server(session: &Session) -> Server {
+/// The tmux server on which workers run.
+pub fn tmux_server(session: &Session) -> Server {
     Server { socket_name: session.setting("vermas.tmuxSocket"), private_dir: None }
 }
 
@@ -82,8 +82,7 @@ pub fn server(session: &Session) -> Server {
 pub fn launcher(session: &Session) -> Result<Box<dyn Launcher>, Fault> {
     let dir = session.store.places().sessions();
     let tmux = || -> Result<Box<dyn Launcher>, Fault> {
-        let server = server(session);
-        TmuxLauncher::new(server, &dir).map(|l| Box::new(l) as Box<dyn Launcher>).map_err(|e| {
+        TmuxLauncher::new(tmux_server(session), &dir).map(|l| Box::new(l) as Box<dyn Launcher>).map_err(|e| {
             Fault::from(e).hint(
                 "install tmux, or run workers as background processes: git vermas config set vermas.launcher process",
             )
@@ -110,10 +109,7 @@ pub fn launcher_of(session: &Session, name: &str) -> Result<Box<dyn Launcher>, F
     let dir = session.store.places().sessions();
     let other: Option<Box<dyn Launcher>> = match first.kind() {
         Kind::Tmux => Some(Box::new(ProcessLauncher::new(&dir))),
-        Kind::Process => {
-            let server = server(session);
-            TmuxLauncher::new(server, &dir).ok().map(|l| Box::new(l) as Box<dyn Launcher>)
-        }
+        Kind::Process => TmuxLauncher::new(tmux_server(session), &dir).ok().map(|l| Box::new(l) as Box<dyn Launcher>),
     };
     match other {
         Some(o) if o.state(name).is_ok_and(|s| s != SessionState::Gone) => Ok(o),

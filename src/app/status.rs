@@ -89,7 +89,11 @@ pub fn of(session: &mut Session, live: Option<&Live>) -> Result<Status, Fault> {
     let workers = workers(session, live)?;
     let orders = counts(session)?;
     let view = session.view()?;
-    let ready = view.ready(Some(MOST_SHOWN))?.iter().map(|r| orders::listed(r, &[])).collect();
+    let ready = view
+        .ready(Some(MOST_SHOWN))?
+        .iter()
+        .filter_map(|r| serde_json::from_str(&orders::listed(r, &[])).ok())
+        .collect();
     let attention = attention::of(session, &workers, &unread)?;
     let repo = session.store.repo();
     let repository = repo.main_worktree().unwrap_or_else(|| repo.common_dir()).display().to_string();
@@ -185,7 +189,7 @@ fn workers(session: &mut Session, live: Option<&Live>) -> Result<Vec<Worker>, Fa
         Worker {
             slot,
             state: state.to_owned(),
-            reason: known.and_then(|a| a.reason.clone()).filter(|_| state == "stopped"),
+            reason: known.and_then(|a| a.reason.clone()).filter(|_| matches!(state, "stopped" | "idle")),
             session: live.map(|l| l.get(&slot).cloned().unwrap_or_else(|| "none".to_owned())),
             ref_type: target.map(|t| t.ref_type.clone()),
             ref_id: target.map(|t| t.ref_id.to_string()),

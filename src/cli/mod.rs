@@ -24,7 +24,9 @@ mod completions;
 mod config;
 mod context;
 mod crash;
+mod demo;
 mod dispatch;
+mod doctor;
 mod events;
 mod fsck;
 mod global;
@@ -38,6 +40,7 @@ mod log;
 mod mail;
 pub mod man;
 mod man_text;
+mod merge_driver;
 pub mod overview;
 mod prime;
 mod prime_text;
@@ -99,7 +102,9 @@ pub enum Command {
     Handoff(handoff::Args),
     Config(config::Args),
     Completions(completions::Args),
+    Demo(demo::Args),
     Dispatch(dispatch::Args),
+    Doctor(doctor::Args),
     Events(events::Args),
     Fsck(fsck::Args),
     #[command(hide = true)]
@@ -108,6 +113,8 @@ pub enum Command {
     Init(init::Args),
     Log(log::Args),
     Man(man::Args),
+    #[command(hide = true)]
+    MergeDriver(merge_driver::Args),
     Qa(qa::Args),
     Rebuild(rebuild::Args),
     Supervise(supervise::Args),
@@ -133,7 +140,9 @@ impl Command {
             Self::Handoff(args) => args.run(ctx),
             Self::Config(args) => args.run(ctx),
             Self::Completions(args) => args.run(ctx),
+            Self::Demo(args) => args.run(ctx),
             Self::Dispatch(args) => args.run(ctx),
+            Self::Doctor(args) => args.run(ctx),
             Self::Events(args) => args.run(ctx),
             Self::Fsck(args) => args.run(ctx),
             Self::Hook(args) => args.run(ctx),
@@ -141,6 +150,7 @@ impl Command {
             Self::Init(args) => args.run(ctx),
             Self::Log(args) => args.run(ctx),
             Self::Man(args) => args.run(ctx),
+            Self::MergeDriver(args) => args.run(ctx),
             Self::Qa(args) => args.run(ctx),
             Self::Rebuild(args) => args.run(ctx),
             Self::Supervise(args) => args.run(ctx),

@@ -1,5 +1,6 @@
 //! What is said when a line asks for help, or makes no sense.
 
+use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::{Context, Global, overview};
@@ -45,11 +46,19 @@ impl Said {
                 let text = overview::help(super::tree(), long);
                 Self::Help { coloured: text.ansi().to_string(), plain: text.to_string() }
             }
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            ErrorKind::DisplayHelp => {
+                let long = words.iter().any(|w| w == "--help" || w == "help");
+                let text = group_help(words, long).unwrap_or_else(|| error.render());
+                Self::Help { coloured: text.ansi().to_string(), plain: text.to_string() }
+            }
+            ErrorKind::DisplayVersion => {
                 let text = error.render();
                 Self::Help { coloured: text.ansi().to_string(), plain: text.to_string() }
             }
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Self::Missing { text: error.to_string() },
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                let text = group_help(words, false).unwrap_or_else(|| error.render());
+                Self::Missing { text: text.to_string() }
+            }
             _ => Self::Fault(fault(error)),
         }
     }
@@ -69,6 +78,19 @@ impl Said {
             Self::Fault(fault) => ctx.fail(fault),
         }
     }
+}
+
+/// The help of the group of commands that these words lead to; `None` where they lead to a single command. What clap
+/// itself would show lacks the first lines of the group's commands, because those are built late.
+fn group_help(words: &[String], long: bool) -> Option<StyledStr> {
+    let mut group = super::tree();
+    for word in words.iter().skip(1) {
+        if let Some(next) = group.find_subcommand(word).filter(|c| c.get_name() != "help") {
+            group = next.clone();
+        }
+    }
+    let is_group = group.get_subcommands().any(|c| c.get_name() != "help");
+    is_group.then(|| if long { group.render_long_help() } else { group.render_help() })
 }
 
 /// An error of clap in our form: its first paragraph is the message, tips and usage are hints.

@@ -96,7 +96,7 @@ impl Repo {
     fn move_by_program(&self, moves: &[RefMove], message: &str) -> Result<(), RepoError> {
         let mut script = String::from("start\n");
         for m in moves {
-            let old = m.old.map_or_else(|| Oid::null(self.gix.object_hash()), |o| o);
+            let old = m.old.unwrap_or_else(|| Oid::null(self.gix.object_hash()));
             script.push_str(&format!("update {} {} {old}\n", m.name, m.new));
         }
         script.push_str("prepare\ncommit\n");

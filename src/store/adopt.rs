@@ -53,10 +53,12 @@ impl Table {
         }
     }
 
-    /// Whether a record has what makes it one.
-    fn fits(self, record: &Map<String, Value>) -> bool {
-        let name = if self == Self::Orders { "title" } else { "to" };
-        record.get(name).is_some_and(Value::is_string)
+    /// The meta key of the offset up to which the file's lines were taken in.
+    pub fn seen_key(self) -> &'static str {
+        match self {
+            Self::Orders => "orders_seen",
+            Self::Messages => "messages_seen",
+        }
     }
 
     /// The column by which records are ordered, before their ids.
@@ -115,7 +117,7 @@ impl Tx<'_> {
         let mut seen = BTreeSet::new();
         let mut tidy = true;
         for (number, (_, raw)) in line::complete(&bytes).enumerate() {
-            tidy &= self.adopt_line(table, number as u64 + 1, raw, &mut seen)?;
+            tidy &= self.adopt_line(table, number as u64 + 1, raw, &mut seen, true)?;
         }
         tidy &= bytes.is_empty() || bytes.ends_with(b"\n");
         let count: i64 = self.cache.db.query_row(
@@ -126,11 +128,21 @@ impl Tx<'_> {
         if !tidy || i64::try_from(seen.len()).unwrap_or_default() != count {
             self.cache.set_meta(table.rewrite_key(), "1")?;
         }
+        let seen = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1);
+        self.cache.set_meta(table.seen_key(), &seen.to_string())?;
         self.cache.set_meta(table.stamp_key(), &shown.unwrap_or_default())
     }
 
-    /// Takes in one line of a projection. False where the line is not as we would write it.
-    fn adopt_line(&mut self, table: Table, number: u64, raw: &[u8], seen: &mut BTreeSet<String>) -> Result<bool> {
+    /// Takes in one line of a projection. False where the line is not as we would write it. A line that does not `count`
+    /// as the record's place in the file changes a known record only where it says that it is newer.
+    fn adopt_line(
+        &mut self,
+        table: Table,
+        number: u64,
+        raw: &[u8],
+        seen: &mut BTreeSet<String>,
+        counts: bool,
+    ) -> Result<bool> {
         let text = raw.trim_ascii();
         if text.is_empty() {
             return Ok(false);
@@ -145,32 +157,33 @@ impl Tx<'_> {
             tx.set_aside(table.file_name(), number, text, reason)?;
             Ok(false)
         };
-        let map = match wire_json::object(text) {
-            Ok(m) => m,
+        let (map, text) = match wire_json::object(text) {
+            Ok(m) => (m, text),
             Err(reason) => {
-                let fits = |m: &Map<String, Value>| m.get("id").is_some_and(Value::is_string) && table.fits(m);
-                let Some(at) = line::salvage_record(text, fits) else { return faulty(self, &reason) };
-                let torn = "a torn line; the record behind it was taken";
-                self.set_aside(table.file_name(), number, &text[..at], torn)?;
-                self.adopt_line(table, number, &text[at..], seen)?;
-                return Ok(false);
+                let is_record = |m: &Map<String, Value>| m.get("id").is_some_and(Value::is_string);
+                let Some((map, whole, torn)) = wire_json::salvage(text, is_record) else {
+                    return faulty(self, &reason);
+                };
+                self.set_aside(table.file_name(), number, torn, "a torn line; the record behind it was taken")?;
+                (map, whole)
             }
         };
         let Some(id) = map.get("id").and_then(Value::as_str).and_then(|t| t.parse::<RefId>().ok()) else {
             return faulty(self, "'id' is missing or no valid id");
         };
-        let first = seen.insert(id.to_string());
+        let first = seen.insert(id.to_string()) && counts;
         match table {
-            Table::Orders if !table.fits(&map) => {
+            Table::Orders if !map.get("title").is_some_and(Value::is_string) => {
                 return faulty(self, "'title' is missing or no text");
             }
             Table::Orders => self.adopt_order(&id, &map, first)?,
-            Table::Messages if !table.fits(&map) => {
+            Table::Messages if !map.get("to").is_some_and(Value::is_string) => {
                 return faulty(self, "'to' is missing or no text");
             }
             Table::Messages => self.adopt_message(&id, &map)?,
         }
         if first {
+            // Remembered as what stands in the file, so that the next look passes over it.
             let sql = format!("UPDATE {} SET proj=? WHERE id=?", table.name());
             // The line's own row may only now come into being.
             self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
@@ -244,25 +257,41 @@ impl Tx<'_> {
                 continue;
             }
             let path = folder.join(&name);
-            let grown = Stamp::of(&path).is_some_and(|s| s.size > size);
-            if grown {
-                let file = fs::open_read(&path).map_err(StoreError::io("read a replaced file"))?;
-                let bytes = fs::read_from(&file, size).map_err(StoreError::io("read a replaced file"))?;
-                let mut seen = BTreeSet::new();
-                for (_, raw) in line::complete(&bytes) {
-                    self.adopt_line(table, 0, raw, &mut seen)?;
-                }
-                self.forget_projected(table, &seen)?;
-                self.cache.set_meta(table.rewrite_key(), "1")?;
-                let end = size + bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p as u64 + 1);
+            let expired = self.now_ms - since > super::project::RETIRED_FOR_MS;
+            if Stamp::of(&path).is_some_and(|s| s.size > size) {
+                let end = self.adopt_rest(table, &path, size, expired)?;
                 let inode = name.split('-').nth(1).unwrap_or_default();
                 let new = folder.join(format!("{kind}-{inode}-{end}-{since}"));
-                fs::rename(&path, &new).map_err(StoreError::io("note how far a replaced file was read"))?;
-            } else if self.now_ms - since > super::project::RETIRED_FOR_MS {
+                if !expired && new != path {
+                    fs::rename(&path, &new).map_err(StoreError::io("note how far a replaced file was read"))?;
+                }
+            }
+            if expired {
                 fs::remove_file(&path).map_err(StoreError::io("let a replaced file go"))?;
             }
         }
         Ok(())
+    }
+
+    /// Takes in what a replaced file has gained behind `from`. A last line without its newline is waited for, until `last`:
+    /// then it is taken whole, or set aside. Gives the offset behind what was taken.
+    fn adopt_rest(&mut self, table: Table, path: &std::path::Path, from: u64, last: bool) -> Result<u64> {
+        let file = fs::open_read(path).map_err(StoreError::io("read a replaced file"))?;
+        let mut bytes = fs::read_from(&file, from).map_err(StoreError::io("read a replaced file"))?;
+        if last && !bytes.ends_with(b"\n") {
+            bytes.push(b'\n');
+        }
+        let mut seen = BTreeSet::new();
+        let mut end = from;
+        for (at, raw) in line::complete(&bytes) {
+            self.adopt_line(table, 0, raw, &mut seen, false)?;
+            end = from + (at + raw.len() + 1) as u64;
+        }
+        if !seen.is_empty() {
+            self.forget_projected(table, &seen)?;
+            self.cache.set_meta(table.rewrite_key(), "1")?;
+        }
+        Ok(end)
     }
 
     /// Lines of a replaced file stand in no present one.

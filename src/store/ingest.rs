@@ -30,6 +30,9 @@ impl Tx<'_> {
             self.clock = crate::domain::event::Clock::default();
             built = Built { inode: log.inode, boot: fs::boot_id(), ..Built::default() };
             self.rebuilt = true;
+            // The feed has had what was published; what it may have missed beside that is not worth having it all twice.
+            let fed = super::publish::covered(self.places, log.inode).unwrap_or(log.size);
+            self.cache.set_meta("fed", &fed.to_string())?;
         }
         self.take_in_log(&mut built)?;
         let tip = self.tip.map(|t| t.to_string()).unwrap_or_default();
@@ -150,7 +153,8 @@ impl Tx<'_> {
         let known = self.known_segments()?;
         if exact {
             for (path, oid) in &known {
-                if now.get(path).is_none_or(|s| s.oid.to_string() != *oid) {
+                let now_there = now.get(path).map(|s| s.oid.to_string());
+                if now_there.as_ref() != Some(oid) {
                     self.cache.db.prepare_cached("UPDATE events SET home=NULL WHERE home=?")?.execute([path])?;
                     self.cache.db.prepare_cached("DELETE FROM segments WHERE path=?")?.execute([path])?;
                 }

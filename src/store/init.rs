@@ -117,9 +117,9 @@ fn shown(store: &Store, path: &std::path::Path) -> String {
     path.strip_prefix(top).unwrap_or(path).display().to_string()
 }
 
-/// Keeps our folders out of the person's `git status`. Gives the lines added; never touches `.gitignore`.
-fn exclude(repo: &Repo, places: &Places) -> Result<Vec<String>> {
-    let Some(top) = repo.main_worktree() else { return Ok(Vec::new()) };
+/// The lines that info/exclude lacks to keep our folders out of the person's `git status`, and what it holds now.
+fn not_excluded(repo: &Repo, places: &Places) -> Result<(Vec<String>, String)> {
+    let Some(top) = repo.main_worktree() else { return Ok((Vec::new(), String::new())) };
     let lines = [&places.work, &places.workers]
         .into_iter()
         .filter_map(|p| p.strip_prefix(top).ok())
@@ -128,7 +128,19 @@ fn exclude(repo: &Repo, places: &Places) -> Result<Vec<String>> {
     let path = repo.common_dir().join("info").join("exclude");
     let old = fs::read_if_there(&path).map_err(StoreError::io("read info/exclude"))?.unwrap_or_default();
     let old = String::from_utf8_lossy(&old).into_owned();
-    let missing: Vec<String> = lines.into_iter().filter(|l| !old.lines().any(|o| o == l)).collect();
+    let missing = lines.into_iter().filter(|l| !old.lines().any(|o| o == l)).collect();
+    Ok((missing, old))
+}
+
+/// The lines that info/exclude lacks.
+pub fn missing_excludes(repo: &Repo, places: &Places) -> Result<Vec<String>> {
+    not_excluded(repo, places).map(|(missing, _)| missing)
+}
+
+/// Keeps our folders out of the person's `git status`. Gives the lines added; never touches `.gitignore`.
+fn exclude(repo: &Repo, places: &Places) -> Result<Vec<String>> {
+    let (missing, old) = not_excluded(repo, places)?;
+    let path = repo.common_dir().join("info").join("exclude");
     if !missing.is_empty() {
         let mut new = old;
         if !new.is_empty() && !new.ends_with('\n') {

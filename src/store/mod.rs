@@ -41,7 +41,7 @@ pub use branch::{Segment, segments_of};
 pub use detached::Detached;
 pub use error::StoreError;
 pub use follow::Follow;
-pub use init::{InitReport, init, is_root};
+pub use init::{InitReport, init, is_root, missing_excludes};
 pub use open::Store;
 pub use places::Places;
 pub use quarantine::{Quarantined, list as quarantined};

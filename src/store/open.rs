@@ -1,6 +1,7 @@
 //! Opening the state, and reading it.
 
 use std::fs::File;
+use std::time::Duration;
 
 use super::cache::Cache;
 use super::error::{Result, StoreError};
@@ -8,6 +9,7 @@ use super::places::Places;
 use super::view::View;
 use crate::domain::{AgentId, OrderId, RefId, Refusal, Why};
 use crate::git::{Oid, Repo};
+use crate::sys::clock::Deadline;
 use crate::sys::fs::{self, Stamp};
 
 /// The state of one repository.
@@ -19,7 +21,12 @@ pub struct Store {
     pub(super) rebuild: bool,
     pub(super) look_for_evidence: bool,
     pub(super) warnings: Vec<String>,
+    /// Until when the state needs no second look: one command asks several questions in a row.
+    pub(super) looked: Option<Deadline>,
 }
+
+/// How long an answer counts as the present state.
+const FRESH_FOR: Duration = Duration::from_millis(5);
 
 impl Store {
     /// Opens the state of a repository that `init` has set up, here or, by its state branch, elsewhere.
@@ -33,6 +40,7 @@ impl Store {
             rebuild: false,
             look_for_evidence: false,
             warnings: Vec::new(),
+            looked: None,
         };
         if !store.is_initialised()? {
             return Err(StoreError::NotInitialised);
@@ -43,7 +51,16 @@ impl Store {
 
     pub(super) fn unopened(repo: Repo) -> Self {
         let places = Places::of(&repo);
-        Self { repo, places, cache: None, log: None, rebuild: false, look_for_evidence: false, warnings: Vec::new() }
+        Self {
+            repo,
+            places,
+            cache: None,
+            log: None,
+            rebuild: false,
+            look_for_evidence: false,
+            warnings: Vec::new(),
+            looked: None,
+        }
     }
 
     /// Whether there is anything of ours: what was removed in part is put back by the next change.
@@ -83,8 +100,12 @@ impl Store {
 
     /// The present state. Takes in first what others left; where the disk cannot be written, what was there before.
     pub fn view(&mut self) -> Result<View<'_>> {
-        if !self.is_fresh()? {
-            self.refresh()?;
+        let recently = self.looked.is_some_and(|d| !d.passed());
+        if !recently {
+            if !self.is_fresh()? {
+                self.refresh()?;
+            }
+            self.looked = Some(Deadline::after(FRESH_FOR));
         }
         self.present()
     }

@@ -103,34 +103,39 @@ impl Tx<'_> {
         let after = Stamp::of(&self.path_of(table)).unwrap_or_default();
         let alone = start == before.size && after.size == start + bytes.len() as u64;
         if alone {
-            self.note_stamp(table, &after)?;
+            self.note_stamp(table, &after, after.size)?;
         }
         Ok(alone)
+    }
+
+    /// Remembers the file as we left it, `size` bytes long. One that is longer already has lines of others behind ours, and
+    /// is looked at again.
+    fn note_stamp(&self, table: Table, stamp: &Stamp, size: u64) -> Result<()> {
+        self.cache.set_meta(table.seen_key(), &size.to_string())?;
+        if stamp.size == size {
+            self.cache.set_meta(table.stamp_key(), &serde_json::to_string(stamp).unwrap_or_default())
+        } else {
+            self.cache.db.prepare_cached("DELETE FROM meta WHERE k=?")?.execute([table.stamp_key()])?;
+            Ok(())
+        }
     }
 
     fn note_last(&self, table: Table, at: i64, id: &str) -> Result<()> {
         self.cache.set_meta(table.last_key(), &serde_json::to_string(&(at, id)).unwrap_or_default())
     }
 
-    fn note_stamp(&self, table: Table, stamp: &Stamp) -> Result<()> {
-        self.cache.set_meta(table.stamp_key(), &serde_json::to_string(stamp).unwrap_or_default())
-    }
-
     fn rewrite_table(&mut self, table: Table) -> Result<bool> {
         let path = self.path_of(table);
         let adopted = Stamp::of(&path);
         let (bytes, changed) = canonical(self.cache, table)?;
-        // What was appended since the file was last taken in lies behind this size, and is read from the old inode.
-        let known: Stamp =
-            self.cache.meta(table.stamp_key())?.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
+        // Only what was taken in counts as seen: a line that came since is found in the old inode.
+        let seen: u64 = self.cache.meta(table.seen_key())?.and_then(|t| t.parse().ok()).unwrap_or(0);
         let retired = adopted.map(|s| {
-            let read = if known.inode == s.inode { known.size.min(s.size) } else { 0 };
-            let name = format!("{}-{}-{read}-{}", table.name(), s.inode, self.now_ms);
+            let name = format!("{}-{}-{seen}-{}", table.name(), s.inode, self.now_ms);
             self.places.retired().join(name)
         });
-        if let (Some(retired), Some(stamp)) = (&retired, adopted) {
+        if let Some(retired) = &retired {
             fs::create_dir_all(&self.places.retired()).map_err(StoreError::io("keep a replaced file"))?;
-            self.set_aside_torn_end(table, &stamp)?;
             // Without hard links there is no second look; the window is then the rename itself.
             let _ = fs::hard_link(&path, retired);
         }
@@ -143,28 +148,11 @@ impl Tx<'_> {
         let (at, id) = last_of(self.cache, table)?;
         self.note_last(table, at, &id)?;
         if let Some(stamp) = Stamp::of(&path) {
-            self.note_stamp(table, &stamp)?;
+            self.note_stamp(table, &stamp, bytes.len() as u64)?;
         }
-        self.adopt_retired_now(table)
-    }
-
-    fn adopt_retired_now(&mut self, table: Table) -> Result<bool> {
         let before = self.unsaved.len();
         self.adopt()?;
-        let _ = table;
         Ok(self.unsaved.len() == before)
-    }
-
-    /// A last line without its newline would vanish with the old file: it is kept, whole or in quarantine.
-    fn set_aside_torn_end(&mut self, table: Table, stamp: &Stamp) -> Result<()> {
-        let bytes = fs::read(&self.path_of(table)).map_err(StoreError::io("read a projection"))?;
-        let end = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1);
-        let _ = stamp;
-        if end < bytes.len() && !bytes[end..].trim_ascii().is_empty() {
-            let torn = bytes[end..].to_vec();
-            self.set_aside(table.file_name(), line::complete(&bytes).count() as u64 + 1, &torn, "a torn line")?;
-        }
-        Ok(())
     }
 
     fn project_assignments(&mut self) -> Result<()> {
@@ -223,17 +211,20 @@ impl Tx<'_> {
         for (off, len) in rows {
             let raw = fs::read_at(&self.log, off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
                 .map_err(StoreError::io("read .work/events.jsonl"))?;
-            if line::event(&raw).is_ok_and(|e| e.prev.is_some()) {
+            if line::says_prev(&raw) {
                 bytes.extend_from_slice(&raw);
                 bytes.push(b'\n');
             }
         }
-        if !bytes.is_empty() && !self.rebuilt {
+        if !bytes.is_empty() {
             super::append::lines(&self.places.feed(), &bytes)?;
         }
         self.cache.set_meta("fed", &through.to_string())
     }
 }
+
+/// Ids of records with the checksums of their lines.
+type Sums = Vec<(String, i64)>;
 
 /// The place of a projection's last record; before all others where there is none.
 fn last_of(cache: &super::cache::Cache, table: Table) -> Result<(i64, String)> {
@@ -248,7 +239,7 @@ fn last_of(cache: &super::cache::Cache, table: Table) -> Result<(i64, String)> {
 }
 
 /// A projection's canonical bytes, and the (id, checksum) of every line that is not yet known to stand in the file.
-pub(super) fn canonical(cache: &super::cache::Cache, table: Table) -> Result<(Vec<u8>, Vec<(String, i64)>)> {
+pub(super) fn canonical(cache: &super::cache::Cache, table: Table) -> Result<(Vec<u8>, Sums)> {
     let by = table.order();
     let sql = format!("SELECT id, rec, proj FROM {} WHERE shown ORDER BY {by}, id", table.name());
     let mut q = cache.db.prepare_cached(&sql)?;

@@ -45,6 +45,15 @@ pub(super) struct Load {
     pub(super) texts: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// Up to which offset the log with this inode is published; `None` where that was never noted.
+pub(super) fn covered(places: &Places, inode: u64) -> Option<u64> {
+    let bytes = fs::read_if_there(&places.committed()).ok().flatten()?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let mut words = text.split_whitespace();
+    let noted: u64 = words.next()?.parse().ok()?;
+    words.next()?.parse().ok().filter(|_| noted == inode)
+}
+
 impl Load {
     /// Events that stand in no log yet.
     pub(super) fn of_events(events: Vec<Event>, assignments: BTreeMap<String, Option<String>>) -> Self {
@@ -132,27 +141,19 @@ impl Store {
     }
 
     fn is_covered(&self, end: u64) -> Result<bool> {
-        let Some(bytes) =
-            fs::read_if_there(&self.places.committed()).map_err(StoreError::io("read what is committed"))?
-        else {
-            return Ok(false);
-        };
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let mut words = text.split_whitespace();
-        let (inode, offset) = (words.next().and_then(|w| w.parse().ok()), words.next().and_then(|w| w.parse().ok()));
         let log = fs::Stamp::of(&self.places.log()).map(|s| s.inode);
-        Ok(inode.is_some() && inode == log && offset.is_some_and(|o: u64| o >= end))
+        Ok(log.and_then(|inode| covered(&self.places, inode)).is_some_and(|offset| offset >= end))
     }
 
     /// Publishes everything loose. Called under the publishing lock. Gives the tip.
     ///
     /// After a crash the branch holds its old tip or the new one; the next publishing takes up what is loose.
     pub(super) fn publish_locked(&mut self, checkpoint: bool) -> Result<Option<Oid>> {
-        let mut tip = None;
-        for round in 0..4 {
+        let (mut tip, mut asked) = (None, checkpoint);
+        for _ in 0..MOST_RACES {
             tip = self.sound_tip()?;
             self.catch_up_with(tip)?;
-            let mut load = self.load(checkpoint && round == 0, tip)?;
+            let mut load = self.load(asked, tip)?;
             if load.events.is_empty() && load.texts.is_empty() && self.are_on_branch(tip, &load.projections)? {
                 load.projections = None;
             }
@@ -160,10 +161,18 @@ impl Store {
             if nothing && tip.is_some() {
                 self.settle(&load, None)?;
             } else {
-                let commit = self.commit_load(&load, tip)?;
-                tip = Some(commit.oid);
-                self.settle(&load, Some(&commit))?;
+                let base = self.base_of(tip)?;
+                match self.commit_on(&load, &base, tip) {
+                    Ok(commit) => {
+                        tip = Some(commit.oid);
+                        self.settle(&load, Some(&commit))?;
+                    }
+                    // Whoever moved the branch may have brought some of these events: all is looked at anew.
+                    Err(StoreError::Repo(RepoError::Moved { .. })) => continue,
+                    Err(e) => return Err(e),
+                }
             }
+            asked = false;
             if self.count_loose()? == 0 {
                 break;
             }
@@ -175,7 +184,11 @@ impl Store {
     /// there already are not put there again.
     fn catch_up_with(&mut self, tip: Option<Oid>) -> Result<()> {
         let built = self.cache.as_ref().map(Cache::built).transpose()?.map(|b| b.tip).unwrap_or_default();
-        if tip.is_some_and(|t| t.to_string() != built) { self.with_state(|tx| tx.finish().map(|_| ())) } else { Ok(()) }
+        if tip.map(|t| t.to_string()).is_some_and(|t| t != built) {
+            self.with_state(|tx| tx.finish().map(|_| ()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether the branch has these projections already.
@@ -259,19 +272,6 @@ impl Store {
         let load = read();
         cache.rollback();
         load
-    }
-
-    /// Writes objects and moves the branch, again from the new tip where somebody else moved it first.
-    fn commit_load(&mut self, load: &Load, mut tip: Option<Oid>) -> Result<Commit> {
-        for _ in 0..MOST_RACES {
-            let base = self.base_of(tip)?;
-            match self.commit_on(load, &base, tip) {
-                Ok(commit) => return Ok(commit),
-                Err(StoreError::Repo(RepoError::Moved { .. })) => tip = self.sound_tip()?,
-                Err(e) => return Err(e),
-            }
-        }
-        Err(StoreError::Busy { what: "the state branch", seconds: 0 })
     }
 
     /// The tip as something to build on; a branch that is not there begins with the root that all machines share.
@@ -375,6 +375,9 @@ impl Store {
             Some(s) => (s.number, self.repo.blob(s.oid)?),
             None => (1, Vec::new()),
         };
+        // A segment that somebody left without its last newline is as good as full.
+        let torn = !active.is_empty() && !active.ends_with(b"\n");
+        let (number, active) = if torn { (number + 1, Vec::new()) } else { (number, active) };
         let lines: Vec<Vec<u8>> = load.events.iter().map(|e| e.raw.clone()).collect();
         let filled = segment::fill(number, active.clone(), &lines);
         let (mut homes, mut segments) = (Vec::new(), Vec::new());

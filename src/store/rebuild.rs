@@ -38,6 +38,19 @@ impl Store {
         })
     }
 
+    /// What is wrong with the cache; `None` where it is sound, or not there yet.
+    pub fn cache_fault(&self) -> Option<String> {
+        let Some(cache) = &self.cache else {
+            return fs::exists(&self.places.cache()).then(|| "it cannot be opened".to_owned());
+        };
+        let answer = cache.db.query_row("PRAGMA quick_check(1)", [], |r| r.get::<_, String>(0));
+        match answer {
+            Ok(text) if text == "ok" => None,
+            Ok(text) => Some(text),
+            Err(e) => Some(e.to_string()),
+        }
+    }
+
     fn read_anew(&mut self) -> Result<()> {
         self.rebuild = true;
         self.with_state(|tx| {

@@ -1,7 +1,7 @@
 //! The cache's tables. A change here raises [`VERSION`], and every cache of another version is made anew.
 
 /// Kept in `PRAGMA user_version`.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 pub const CREATE: &str = "
 CREATE TABLE meta(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
@@ -9,6 +9,7 @@ CREATE TABLE events(off INTEGER PRIMARY KEY, len INTEGER NOT NULL, id TEXT NOT N
     subject TEXT, home TEXT);
 CREATE INDEX events_id ON events(id);
 CREATE INDEX events_subject ON events(subject) WHERE subject IS NOT NULL;
+CREATE INDEX events_home ON events(home) WHERE home IS NOT NULL;
 CREATE INDEX events_loose ON events(off) WHERE home IS NULL;
 CREATE TABLE segments(path TEXT PRIMARY KEY, oid TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE orders(id TEXT PRIMARY KEY, status TEXT NOT NULL, priority INTEGER NOT NULL, type TEXT NOT NULL,

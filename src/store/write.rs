@@ -124,8 +124,7 @@ impl<'a> Tx<'a> {
             None => Vec::new(),
         };
         let (at, id) = self.clock.tick(self.now_ms, random::bits());
-        let bytes = line::written(draft, &id, &at.to_string(), &prev);
-        line::event(&bytes).map_err(|e| Refusal::usage(format!("this is no event: {e}")).into())
+        Ok(line::written(draft, id, at, prev))
     }
 
     fn add(&mut self, event: Event) -> Result<String> {
@@ -259,7 +258,6 @@ impl Store {
         Ok(Done { value, events, warnings: std::mem::take(&mut self.warnings) })
     }
 
-    #[expect(clippy::type_complexity, reason = "the parts of a change, taken apart at once by its one caller")]
     fn record<T, E: From<StoreError>>(
         &mut self,
         decide: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
@@ -285,6 +283,7 @@ impl Store {
         prepare: impl FnOnce(&Cache) -> Result<()>,
         f: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
+        self.looked = None;
         let _lock = self.lock_state()?;
         let restored = self.places.restore()?;
         if self.cache.is_none() {

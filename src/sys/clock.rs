@@ -38,6 +38,20 @@ impl Deadline {
     }
 }
 
+/// Tells how long something took.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// Waits; the only sleep in the program.
 pub fn sleep(d: Duration) {
     std::thread::sleep(d);

@@ -27,6 +27,10 @@ pub const GIT_LOCAL: &[&str] = &[
     "GIT_NAMESPACE",
 ];
 
+/// Names the socket of the tmux server on which workers run. Set in a worker's environment, where `TMUX_TMPDIR` leads its
+/// own use of tmux elsewhere, so that a command of ours that a worker calls asks the right server.
+pub const WORKERS_TMUX: &str = "VERMAS_TMUX";
+
 /// A variable as text; unset, empty and not-Unicode are all `None`.
 pub fn var(name: &str) -> Option<String> {
     var_os(name).and_then(|v| v.into_string().ok())

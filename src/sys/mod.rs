@@ -6,6 +6,7 @@ pub mod clock;
 pub mod env;
 pub mod fs;
 pub mod lock;
+pub mod marked;
 pub mod process;
 pub mod random;
 pub mod watch;

@@ -10,7 +10,8 @@
 //! trailing `;` starts another command, and everything together may not exceed 16 KiB. Where tmux would expand a word as
 //! a format (start directory, pipe command), `#` is doubled, so `#(touch x)` stays a name.
 //!
-//! **Invariant:** no global option, no key binding, no `kill-server`; no key is ever pressed except Enter after a paste.
+//! **Invariant:** no global option, no key binding, no `kill-server` but by the owner of a server apart; no key is ever
+//! pressed except Enter after a paste.
 
 mod attach;
 mod error;
@@ -23,7 +24,7 @@ mod words;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tmux_interface::{Tmux, TmuxCommand};
+use tmux_interface::{KillServer, Tmux, TmuxCommand};
 
 use crate::sys::env;
 use crate::sys::process::{Cmd, Output, ProcessError, socket_is_live, user_id};
@@ -33,9 +34,6 @@ pub use list::{PaneState, Session};
 pub use session::{Made, NewSession};
 pub use version::{OLDEST, Version};
 pub use words::{Tags, check_name};
-
-/// The variable by which a worker's session knows the server it is on.
-pub const SOCKET_VARIABLE: &str = "VERMAS_TMUX";
 
 /// A call of tmux takes some milliseconds; one that takes this long hangs.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -80,8 +78,8 @@ impl Server {
     /// A call of tmux with these commands, one after the other.
     fn call(&self, commands: &[TmuxCommand<'_>]) -> Cmd {
         let mut tmux = Tmux::new().force_utf8();
-        if let Some(path) = self.handed() {
-            tmux = tmux.socket_path(path.to_string_lossy().into_owned());
+        if let Some(path) = self.told() {
+            tmux = tmux.socket_path(path);
         } else if let Some(name) = &self.socket_name {
             tmux = tmux.socket_name(name.as_str());
         }
@@ -119,21 +117,29 @@ impl Server {
         }
     }
 
+    /// Ends a server apart with all its sessions; any other is left alone. One that does not run is no error.
+    pub fn end_private(&self) -> Result<(), TmuxError> {
+        if self.private_dir.is_some() && self.is_running()? {
+            self.ask(KillServer::new().build())?;
+        }
+        Ok(())
+    }
+
     /// Whether the server runs.
     pub fn is_running(&self) -> Result<bool, TmuxError> {
         socket_is_live(&self.socket()).map_err(TmuxError::Socket)
     }
 
-    /// The socket that whoever started this worker's session named: the worker's own `TMUX_TMPDIR` leads elsewhere.
-    fn handed(&self) -> Option<PathBuf> {
-        env::var_os(SOCKET_VARIABLE).map(PathBuf::from).filter(|p| self.private_dir.is_none() && p.is_absolute())
+    /// The socket that a worker was told of, where this is not a server apart.
+    fn told(&self) -> Option<String> {
+        env::var(env::WORKERS_TMUX).filter(|_| self.private_dir.is_none())
     }
 
-    /// Where the server's socket is, found as tmux finds it: the one that was handed down, `-L` and the private directory
+    /// Where the server's socket is: where a worker was told, else found as tmux finds it: `-L` and the private directory
     /// first, then `TMUX`, then `TMUX_TMPDIR` if it is there, then `/tmp`.
     pub fn socket(&self) -> PathBuf {
-        if let Some(path) = self.handed() {
-            return path;
+        if let Some(path) = self.told() {
+            return PathBuf::from(path);
         }
         let is_default = self.socket_name.is_none() && self.private_dir.is_none();
         if let Some(path) = words::socket_of(env::var("TMUX").as_deref()).filter(|_| is_default) {

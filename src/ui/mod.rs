@@ -150,6 +150,19 @@ impl Ui {
         put(escape::json(&text).as_bytes());
     }
 
+    /// Records that are JSON already, one each: as one array, or one a line.
+    pub fn records(&self, records: &[String]) {
+        if self.setup.mode == Mode::Json && Stream::Out.is_terminal() {
+            let values = records.iter().filter_map(|r| serde_json::from_str(r).ok()).collect();
+            return self.json(&Value::Array(values));
+        }
+        let text = match self.setup.mode {
+            Mode::Jsonl => records.iter().map(|r| format!("{r}\n")).collect(),
+            _ => format!("[{}]\n", records.join(",")),
+        };
+        put(escape::json(&text).as_bytes());
+    }
+
     /// A word on what was done; silenced by `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.setup.quiet {

@@ -76,6 +76,21 @@ fn escape(text: &str) -> (String, usize) {
     }
 }
 
+/// How many opening braces of a torn line are tried, from the left.
+const MOST_TRIED: usize = 256;
+
+/// The endings of a torn line that may be a whole object, the longest first, each with the torn part before it.
+pub fn endings(raw: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let whole = raw.ends_with(b"}") && raw.len() <= LONGEST_LINE;
+    let starts = (1..raw.len()).filter(move |i| whole && raw[*i] == b'{');
+    starts.take(MOST_TRIED).map(|at| (&raw[at..], &raw[..at]))
+}
+
+/// What a torn line may still hold: the longest complete object that ends it and that `good` takes, and the rest before.
+pub fn salvage(raw: &[u8], good: impl Fn(&Map<String, Value>) -> bool) -> Option<(Map<String, Value>, &[u8], &[u8])> {
+    endings(raw).find_map(|(end, torn)| object(end).ok().filter(&good).map(|m| (m, end, torn)))
+}
+
 /// A record as one line, without its newline.
 pub fn line(map: &Map<String, Value>) -> String {
     // A map of values with text keys always serializes.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::json;
+use crate::domain::Timestamp;
 use crate::domain::event::{Draft, Event};
 
 /// The longest line that we write, in bytes with its newline. A longer one would not be one `write`.
@@ -46,47 +47,39 @@ fn trim(bytes: &[u8]) -> &[u8] {
     bytes.trim_ascii()
 }
 
-/// The line of a new event, without its newline. Fields in the order of FORMATS.
-pub fn written(draft: &Draft, id: &str, at: &str, prev: &[String]) -> Vec<u8> {
+/// A new event with its line, whose fields stand in the order of FORMATS.
+pub fn written(draft: &Draft, id: String, at: Timestamp, prev: Vec<String>) -> Event {
     let mut m = Map::new();
-    m.insert("event_id".into(), id.into());
+    m.insert("event_id".into(), id.clone().into());
     m.insert("event_type".into(), draft.kind.clone().into());
-    m.insert("timestamp".into(), at.into());
+    m.insert("timestamp".into(), at.to_string().into());
     m.insert("actor".into(), draft.actor.as_str().into());
     m.insert("correlation_id".into(), draft.correlation_id.clone().into());
     m.insert("caused_by".into(), draft.caused_by.clone().into());
     m.insert("data".into(), Value::Object(draft.data.clone()));
     m.insert("prev".into(), prev.iter().cloned().map(Value::from).collect());
-    json::line(&m).into_bytes()
+    Event {
+        id,
+        kind: draft.kind.clone(),
+        at,
+        actor: draft.actor.to_string(),
+        correlation_id: draft.correlation_id.clone(),
+        caused_by: draft.caused_by.clone(),
+        prev: Some(prev),
+        data: draft.data.clone(),
+        raw: json::line(&m).into_bytes(),
+    }
 }
 
-/// What a line that is no event may still hold: the longest complete JSON object that ends it, and the torn rest before.
+/// Whether a line was written by one of us: it says what its writer knew.
+pub fn says_prev(raw: &[u8]) -> bool {
+    let mark = b"\"prev\":[";
+    raw.windows(mark.len()).rev().any(|w| w == mark)
+}
+
+/// What a line that is no event may still hold: the longest complete event that ends it, and the torn rest before.
 pub fn salvage(bytes: &[u8]) -> Option<(Event, &[u8])> {
-    let raw = trim(bytes);
-    if !raw.ends_with(b"}") || raw.len() > json::LONGEST_LINE {
-        return None;
-    }
-    let starts = braces(raw, b"{\"event_id\"").filter(|at| *at > 0);
-    starts.take(MOST_TRIED).find_map(|at| event(&raw[at..]).ok().map(|e| (e, &raw[..at])))
-}
-
-/// How many opening braces of a torn line are tried, from the left.
-const MOST_TRIED: usize = 64;
-
-/// Where in a line that is no record a complete one begins that ends it: `fits` says what a record is.
-pub fn salvage_record(raw: &[u8], fits: impl Fn(&Map<String, Value>) -> bool) -> Option<usize> {
-    if !raw.ends_with(b"}") || raw.len() > json::LONGEST_LINE {
-        return None;
-    }
-    let starts = braces(raw, b"{\"id\"").filter(|at| *at > 0);
-    starts.take(MOST_TRIED).find(|at| json::object(&raw[*at..]).is_ok_and(|m| fits(&m)))
-}
-
-fn braces<'a>(raw: &'a [u8], wanted: &'static [u8]) -> impl Iterator<Item = usize> + 'a {
-    // Most writers begin with the id; any other brace is tried after those.
-    let first = (0..raw.len()).filter(move |i| raw[*i..].starts_with(wanted));
-    let others = (0..raw.len()).filter(move |i| raw[*i] == b'{' && !raw[*i..].starts_with(wanted));
-    first.chain(others)
+    json::endings(trim(bytes)).find_map(|(end, torn)| event(end).ok().map(|e| (e, torn)))
 }
 
 /// The complete lines of a piece of a file: (offset within the piece, bytes without the newline). What follows the last
@@ -110,7 +103,8 @@ mod tests {
 
     fn good() -> Vec<u8> {
         let d = Draft::new("work_order.created", &AgentId::ceo(), json!({"work_order_id": "wo-1"}));
-        written(&d, "evt-1", "2026-01-06T12:00:00.000Z", &["evt-0".to_owned()])
+        let at = "2026-01-06T12:00:00.000Z".parse().unwrap();
+        written(&d, "evt-1".to_owned(), at, vec!["evt-0".to_owned()]).raw
     }
 
     #[test]
@@ -119,6 +113,14 @@ mod tests {
         assert_eq!((e.id.as_str(), e.subject().as_deref()), ("evt-1", Some("order/wo-1")));
         assert_eq!(e.prev, Some(vec!["evt-0".to_owned()]));
         assert_eq!(e.raw, good());
+    }
+
+    #[test]
+    fn what_is_made_is_what_its_line_says() {
+        let d = Draft::new("work_order.created", &AgentId::ceo(), json!({"work_order_id": "wo-1", "n": [1, "ä"]}));
+        let made = written(&d, "evt-1".to_owned(), Timestamp::from_millis(1_767_225_600_123), vec![]);
+        assert_eq!(event(&made.raw).unwrap(), made);
+        assert!(says_prev(&made.raw) && !says_prev(b"{}"));
     }
 
     #[test]
@@ -145,16 +147,5 @@ mod tests {
     fn a_missing_field_is_named() {
         let e = event(br#"{"event_id":"a","event_type":"b","timestamp":"2026-01-01T00:00:00Z","data":{}}"#);
         assert_eq!(e.unwrap_err(), "'actor' is missing or no text");
-    }
-
-    #[test]
-    fn a_record_behind_a_torn_one_is_found() {
-        let fits = |m: &Map<String, Value>| m.contains_key("title");
-        let whole = r#"{"id":"wo-2","title":"b","metadata":{"id":"x"}}"#;
-        for torn in [r#"{"id":"wo-1","ti"#, r#"{"id":"wo-1","title":"a","metadata":{"#, "x"] {
-            let line = format!("{torn}{whole}");
-            assert_eq!(salvage_record(line.as_bytes(), fits), Some(torn.len()), "{line}");
-        }
-        assert_eq!(salvage_record(br#"{"id":"wo-1","dependencies":[{"id":"x"}"#, fits), None);
     }
 }

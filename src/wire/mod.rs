@@ -6,6 +6,7 @@
 pub mod check;
 pub mod json;
 pub mod line;
+pub mod merge;
 pub mod projection;
 pub mod segment;
 pub mod toml;

@@ -28,6 +28,7 @@ pub fn check(session: &Session, branch: &[Event], report: &mut Report) -> Result
         report.add(Severity::Warning, ".work/events.jsonl", what, Some(TAKE_IN));
     }
     let loose = log.iter().filter(|e| !on_branch.contains(e.raw.as_slice())).count();
+    report.loose = loose;
     if loose > 0 {
         let what = format!("{loose} events wait to be put on the branch");
         report.add(Severity::Info, ".work/events.jsonl", what, Some(REBUILD));

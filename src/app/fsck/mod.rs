@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::fault::Fault;
 use super::session::Session;
+use crate::domain::Timestamp;
 use crate::git::Oid;
 use crate::sys::clock;
 
@@ -44,6 +45,9 @@ pub struct Report {
     pub events: usize,
     pub orders: usize,
     pub messages: usize,
+    /// Events of the log that the branch has not got yet.
+    pub loose: usize,
+    pub newest: Option<Timestamp>,
     pub findings: Vec<Finding>,
 }
 

@@ -14,6 +14,7 @@ use crate::wire::projection;
 pub fn check(events: &[Event], now_ms: i64, report: &mut Report) {
     let state = projection::of(events);
     (report.events, report.orders, report.messages) = (events.len(), state.orders.len(), state.messages.len());
+    report.newest = events.iter().map(|e| e.at).filter(|t| t.millis() - now_ms <= TRUSTED_SKEW_MS).max();
     ids_and_times(events, now_ms, report);
     unknown(events, report);
     let orders: BTreeMap<&str, &Order> = state.orders.iter().map(|(id, o)| (id.as_str(), o)).collect();

@@ -96,7 +96,7 @@ fn batch(ctx: &Context, file: &std::path::Path, allow_secret: bool) -> Result<()
                 records.push(orders::listed(&row, &view.open_blockers(id.as_str())?));
             }
         }
-        ctx.many(records, |_| String::new());
+        ctx.ui.records(&records);
     } else {
         let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
         ctx.ui.out(&lines);

@@ -143,8 +143,8 @@ impl Blocked {
 
 fn show(ctx: &Context, rows: Vec<(OrderRow, Vec<String>)>, none: &str) {
     if ctx.ui.is_json() {
-        let records = rows.iter().map(|(r, b)| orders::listed(r, b)).collect();
-        ctx.many(records, |_| String::new());
+        let records: Vec<String> = rows.iter().map(|(r, b)| orders::listed(r, b)).collect();
+        ctx.ui.records(&records);
     } else if rows.is_empty() {
         ctx.ui.note(none);
     } else {

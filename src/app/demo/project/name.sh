@@ -1,0 +1,2 @@
+# A name is greeted by name.
+[ "$(sh ./greet Ann)" = "Hello, Ann!" ]

@@ -1,0 +1,62 @@
+//! What `git merge` of the state branch asks for each projection: never a conflict, and where it can be, the very bytes
+//! that a sync would write.
+
+use std::path::Path;
+
+use super::fault::Fault;
+use super::session;
+use crate::domain::event::Event;
+use crate::git::{Oid, Repo, objects};
+use crate::store::state_tree;
+use crate::sys::{env, fs};
+use crate::wire::check::{self, Part};
+use crate::wire::{line, merge, projection};
+
+/// git names each commit that is being merged by a variable of this prefix.
+const HEAD_VARIABLE: &str = "GITHEAD_";
+
+/// Joins two versions of the projection at `path` and writes the result over `ours`.
+pub fn run(ours: &Path, theirs: &Path, path: &str) -> Result<(), Fault> {
+    let messages = check::part_of(path) == Part::Messages;
+    let folded = session::repository().ok().and_then(|repo| fold(&repo, path));
+    let bytes = match folded {
+        Some(bytes) => bytes,
+        None => merge::records(messages, &fs::read(ours)?, &fs::read(theirs)?),
+    };
+    Ok(fs::replace(ours, &bytes)?)
+}
+
+/// The projection of the events of `HEAD` and of all commits that are merged into it; `None` where this is no merge of
+/// states, or some of it cannot be read.
+fn fold(repo: &Repo, path: &str) -> Option<Vec<u8>> {
+    let merged: Vec<Oid> =
+        env::names().iter().filter_map(|n| n.strip_prefix(HEAD_VARIABLE)).filter_map(objects::parse_oid).collect();
+    if merged.is_empty() {
+        return None;
+    }
+    let mut events = Vec::new();
+    for commit in merged.into_iter().chain([repo.commit_named("HEAD")?]) {
+        events.extend(events_of(repo, commit)?);
+    }
+    let all = projection::of(&events);
+    match check::part_of(path) {
+        Part::Orders => Some(all.orders_bytes()),
+        Part::Messages => Some(all.messages_bytes()),
+        _ => None,
+    }
+}
+
+/// All events of a state's commit; `None` where it holds no segment, or one that is not sound.
+fn events_of(repo: &Repo, commit: Oid) -> Option<Vec<Event>> {
+    let tree = state_tree(repo, commit).ok()?;
+    let mut events = Vec::new();
+    let mut any = false;
+    for (_, oid) in tree.files.iter().filter(|(p, _)| check::part_of(p) == Part::Segment) {
+        any = true;
+        let bytes = repo.blob(*oid).ok()?;
+        for (_, raw) in line::complete(&bytes).filter(|(_, l)| !l.trim_ascii().is_empty()) {
+            events.push(line::event(raw).ok()?);
+        }
+    }
+    any.then_some(events)
+}
