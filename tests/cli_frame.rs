@@ -180,6 +180,10 @@ fn help_is_short_or_long_and_speaks_of_git_vermas() {
     ");
     vermas(&["man", "--help"]).assert().code(0).stdout(predicate::str::contains("\nWith a directory: git-vermas.1"));
     assert_eq!(whole(&["help", "man"]), whole(&["man", "--help"]));
+    for group in [["wo", "-h"], ["help", "wo"]] {
+        vermas(&group).assert().code(0).stdout(predicate::str::contains("\n  ready    List what can be done now"));
+    }
+    vermas(&["wo"]).assert().code(2).stdout(predicate::str::contains("\n  ready    List what can be done now"));
     let long = predicate::str::contains("\nWork orders, assignments, mail").and(predicate::str::contains("\nAbout\n"));
     vermas(&["--help"]).assert().code(0).stdout(long);
     vermas(&["-h"]).assert().code(0).stdout(predicate::str::contains("Usage: git vermas [OPTIONS] <command>\n"));
