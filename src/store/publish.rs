@@ -307,12 +307,12 @@ impl Store {
     fn move_tip(&self, new: Oid, old: Option<Oid>, load: &Load) -> Result<()> {
         let by = self.repo.author(clock::now_millis() / 1000);
         let text = message::of(&load.events, |s| load.titles.get(s).cloned());
-        let mut moves = vec![RefMove { name: self.places.state_ref.clone(), new, old }];
-        // The copy against deletion follows at checkpoints: what came after it is in the log.
-        if load.projections.is_some() {
-            let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
-            moves.push(RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup });
-        }
+        // The copy against deletion moves along: the branch, `.work/` and our own folder may all be removed at once.
+        let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
+        let moves = [
+            RefMove { name: self.places.state_ref.clone(), new, old },
+            RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup },
+        ];
         Ok(self.repo.move_refs(&moves, text.lines().next().unwrap_or_default(), &by)?)
     }
 
