@@ -47,3 +47,6 @@ const CONFIGURATION: &[(&str, &str)] = &[
     ("vermas.worker.setup, vermas.worker.env", "What prepares a fresh worktree; more variables to pass on."),
     ("color.vermas, color.ui, core.pager", "As for every command of git."),
 ];
+
+/// Pages that are written by hand, and their sections: what the files and the branch look like.
+pub const FORMATS: [(&str, u8); 1] = [("git-vermas-format", 5)];
