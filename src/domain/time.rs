@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, Timelike as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Seconds and nanoseconds since the Unix epoch. Ordered; shown as `2026-01-06T12:00:00.000Z`.
@@ -47,7 +47,25 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let t = DateTime::from_timestamp(self.secs, self.nanos).unwrap_or_default();
-        write!(f, "{}", t.format("%Y-%m-%dT%H:%M:%S%.3fZ"))
+        // Digit by digit: this is the most frequent thing that is written, and a format string costs ten times as much.
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let parts = [
+            (0, 4, t.year().unsigned_abs()),
+            (5, 2, t.month()),
+            (8, 2, t.day()),
+            (11, 2, t.hour()),
+            (14, 2, t.minute()),
+            (17, 2, t.second()),
+            (20, 3, self.nanos / 1_000_000),
+        ];
+        for (at, len, number) in parts {
+            let mut rest = number;
+            for digit in text[at..at + len].iter_mut().rev() {
+                *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+                rest /= 10;
+            }
+        }
+        f.pad(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

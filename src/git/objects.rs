@@ -170,12 +170,18 @@ impl Repo {
         Ok(())
     }
 
-    /// Removes loose objects that a power cut left empty, so that writing the same content again repairs them.
-    pub fn remove_emptied_object(&self, oid: Oid) {
-        let path = self.loose_path(oid);
-        if sys::fs::metadata(&path).is_ok_and(|m| m.len() == 0) {
-            let _ = sys::fs::remove_file(&path);
+    /// Removes loose objects that a power cut left empty and that are not older than `since` (nanoseconds since the epoch).
+    pub fn remove_emptied_objects(&self, since: i64) -> std::io::Result<()> {
+        let top = self.common_dir().join("objects");
+        for folder in sys::fs::list(&top)?.into_iter().filter(|n| n.len() == 2) {
+            for name in sys::fs::list(&top.join(&folder))? {
+                let path = top.join(&folder).join(name);
+                if sys::fs::Stamp::of(&path).is_some_and(|s| s.size == 0 && s.mtime_ns >= since) {
+                    sys::fs::remove_file(&path)?;
+                }
+            }
         }
+        Ok(())
     }
 
     fn loose_path(&self, oid: Oid) -> PathBuf {

@@ -211,7 +211,7 @@ impl Tx<'_> {
         for (off, len) in rows {
             let raw = fs::read_at(&self.log, off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
                 .map_err(StoreError::io("read .work/events.jsonl"))?;
-            if line::event(&raw).is_ok_and(|e| e.prev.is_some()) {
+            if line::says_prev(&raw) {
                 bytes.extend_from_slice(&raw);
                 bytes.push(b'\n');
             }

@@ -121,8 +121,8 @@ impl Store {
 
     /// Once the log is synced the change is safe; a branch that cannot be moved just now is a warning.
     fn publish_or_warn(&mut self) -> Result<()> {
-        self.sync_log()?;
         if let Err(e) = self.publish_locked(false) {
+            self.sync_log()?;
             self.warnings.push(format!("recorded, but not yet on {}: {e}", self.places.branch()));
         }
         Ok(())
@@ -154,6 +154,8 @@ impl Store {
             tip = self.sound_tip()?;
             self.catch_up_with(tip)?;
             let mut load = self.load(asked, tip)?;
+            // After the look, not before it: lines that others appended in between are acknowledged with ours.
+            self.sync_log()?;
             if load.events.is_empty() && load.texts.is_empty() && self.are_on_branch(tip, &load.projections)? {
                 load.projections = None;
             }
@@ -291,6 +293,8 @@ impl Store {
     /// Builds one commit and moves the branch from `old` to it. A branch that moved meanwhile is an error that says so.
     pub(super) fn commit_on(&mut self, load: &Load, base: &Base, old: Option<Oid>) -> Result<Commit> {
         let base = Base { parents: base.parents.clone(), root: base.root.clone(), message: base.message.clone() };
+        // Before the first object is written: whoever finds it after a crash knows what to look for.
+        fs::replace(&self.places.intent(), b"\n").map_err(StoreError::io("note that a commit is being made"))?;
         let mut commit = self.build_on(load, base)?;
         commit.parent = old;
         fs::replace(&self.places.intent(), heal::intent_text(commit.oid).as_bytes())

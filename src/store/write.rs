@@ -124,8 +124,7 @@ impl<'a> Tx<'a> {
             None => Vec::new(),
         };
         let (at, id) = self.clock.tick(self.now_ms, random::bits());
-        let bytes = line::written(draft, &id, &at.to_string(), &prev);
-        line::event(&bytes).map_err(|e| Refusal::usage(format!("this is no event: {e}")).into())
+        Ok(line::written(draft, id, at, prev))
     }
 
     fn add(&mut self, event: Event) -> Result<String> {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::json;
+use crate::domain::Timestamp;
 use crate::domain::event::{Draft, Event};
 
 /// The longest line that we write, in bytes with its newline. A longer one would not be one `write`.
@@ -46,18 +47,34 @@ fn trim(bytes: &[u8]) -> &[u8] {
     bytes.trim_ascii()
 }
 
-/// The line of a new event, without its newline. Fields in the order of FORMATS.
-pub fn written(draft: &Draft, id: &str, at: &str, prev: &[String]) -> Vec<u8> {
+/// A new event with its line, whose fields stand in the order of FORMATS.
+pub fn written(draft: &Draft, id: String, at: Timestamp, prev: Vec<String>) -> Event {
     let mut m = Map::new();
-    m.insert("event_id".into(), id.into());
+    m.insert("event_id".into(), id.clone().into());
     m.insert("event_type".into(), draft.kind.clone().into());
-    m.insert("timestamp".into(), at.into());
+    m.insert("timestamp".into(), at.to_string().into());
     m.insert("actor".into(), draft.actor.as_str().into());
     m.insert("correlation_id".into(), draft.correlation_id.clone().into());
     m.insert("caused_by".into(), draft.caused_by.clone().into());
     m.insert("data".into(), Value::Object(draft.data.clone()));
     m.insert("prev".into(), prev.iter().cloned().map(Value::from).collect());
-    json::line(&m).into_bytes()
+    Event {
+        id,
+        kind: draft.kind.clone(),
+        at,
+        actor: draft.actor.to_string(),
+        correlation_id: draft.correlation_id.clone(),
+        caused_by: draft.caused_by.clone(),
+        prev: Some(prev),
+        data: draft.data.clone(),
+        raw: json::line(&m).into_bytes(),
+    }
+}
+
+/// Whether a line was written by one of us: it says what its writer knew.
+pub fn says_prev(raw: &[u8]) -> bool {
+    let mark = b"\"prev\":[";
+    raw.windows(mark.len()).rev().any(|w| w == mark)
 }
 
 /// What a line that is no event may still hold: the longest complete event that ends it, and the torn rest before.
@@ -86,7 +103,8 @@ mod tests {
 
     fn good() -> Vec<u8> {
         let d = Draft::new("work_order.created", &AgentId::ceo(), json!({"work_order_id": "wo-1"}));
-        written(&d, "evt-1", "2026-01-06T12:00:00.000Z", &["evt-0".to_owned()])
+        let at = "2026-01-06T12:00:00.000Z".parse().unwrap();
+        written(&d, "evt-1".to_owned(), at, vec!["evt-0".to_owned()]).raw
     }
 
     #[test]
@@ -95,6 +113,14 @@ mod tests {
         assert_eq!((e.id.as_str(), e.subject().as_deref()), ("evt-1", Some("order/wo-1")));
         assert_eq!(e.prev, Some(vec!["evt-0".to_owned()]));
         assert_eq!(e.raw, good());
+    }
+
+    #[test]
+    fn what_is_made_is_what_its_line_says() {
+        let d = Draft::new("work_order.created", &AgentId::ceo(), json!({"work_order_id": "wo-1", "n": [1, "ä"]}));
+        let made = written(&d, "evt-1".to_owned(), Timestamp::from_millis(1_767_225_600_123), vec![]);
+        assert_eq!(event(&made.raw).unwrap(), made);
+        assert!(says_prev(&made.raw) && !says_prev(b"{}"));
     }
 
     #[test]

@@ -57,8 +57,8 @@ impl Kill {
             if let Some(id) = &k.released {
                 out.push_str(&format!("{id} is open again\n"));
             }
-            if let Some(name) = &k.rescue {
-                out.push_str(&format!("its unfinished work is saved: git show {name}\n"));
+            if let (Some(name), Some(restore)) = (&k.rescue, &k.restore) {
+                out.push_str(&format!("its unfinished work is saved as {name}\nto have it back: {restore}\n"));
             }
             out
         });
