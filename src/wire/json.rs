@@ -86,7 +86,7 @@ pub fn endings(raw: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     starts.take(MOST_TRIED).map(|at| (&raw[at..], &raw[..at]))
 }
 
-/// An object that ends a torn line, its bytes, and the bytes before it.
+/// An object, the bytes it was read from, and the torn part before them.
 pub type Salvaged<'a> = (Map<String, Value>, &'a [u8], &'a [u8]);
 
 /// What a torn line may still hold: the longest complete object that ends it and that `good` takes, and the rest before.

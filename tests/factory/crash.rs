@@ -167,7 +167,8 @@ fn work_removed_by_hand_in_any_combination_comes_back_whole() {
     let remove_work = || std::fs::remove_dir_all(p.work()).unwrap();
     let remove_private = || std::fs::remove_dir_all(p.app.join(".git/vermas")).unwrap();
     let remove_branch = || drop(p.git(&["branch", "-qD", "vermas/state"]));
-    let removals: [(&str, Vec<&dyn Fn()>); 6] = [
+    type Step<'a> = &'a dyn Fn();
+    let removals: [(&str, Vec<Step<'_>>); 6] = [
         (".work", vec![&remove_work]),
         ("the branch", vec![&remove_branch]),
         (".work and the branch", vec![&remove_work, &remove_branch]),
