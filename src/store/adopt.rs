@@ -263,11 +263,28 @@ impl Tx<'_> {
                 let inode = name.split('-').nth(1).unwrap_or_default();
                 let new = folder.join(format!("{kind}-{inode}-{end}-{since}"));
                 if !expired && new != path {
-                    fs::rename(&path, &new).map_err(StoreError::io("note how far a replaced file was read"))?;
+                    self.when_recorded(path.clone(), Some(new));
                 }
             }
             if expired {
-                fs::remove_file(&path).map_err(StoreError::io("let a replaced file go"))?;
+                self.when_recorded(path, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts off what would let a line be forgotten until its event stands in the log.
+    fn when_recorded(&mut self, path: PathBuf, new_name: Option<PathBuf>) {
+        self.read.retain(|(p, _)| *p != path);
+        self.read.push((path, new_name));
+    }
+
+    /// Notes how far replaced files were read, and lets those go whose time is over.
+    pub(super) fn settle_retired(&mut self) -> Result<()> {
+        for (path, new_name) in std::mem::take(&mut self.read) {
+            match new_name {
+                Some(new) => fs::rename(&path, &new).map_err(StoreError::io("note how far a replaced file was read"))?,
+                None => fs::remove_file(&path).map_err(StoreError::io("let a replaced file go"))?,
             }
         }
         Ok(())
@@ -453,5 +470,32 @@ mod tests {
             let plain = id.assignment_file();
             assert_eq!(guess_agent(plain.strip_prefix(".assignment-").unwrap()), Some(id));
         }
+    }
+
+    #[test]
+    fn what_a_replaced_file_gained_is_taken_in_again_where_recording_it_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        crate::sys::process::Cmd::new("git").cwd(dir.path()).args(["init", "-q"]).run().unwrap();
+        let repo = crate::git::Repo::discover(dir.path()).unwrap();
+        let (mut store, _) = crate::store::init(repo, None).unwrap();
+        let (folder, now) = (store.places.retired(), crate::sys::clock::now_millis());
+        fs::create_dir_all(&folder).unwrap();
+        let lines = [("wo-py1", now), ("wo-py2", now - 60_000)];
+        for (id, since) in lines {
+            let line = format!("{{\"id\":\"{id}\",\"title\":\"Theirs\"}}\n");
+            fs::replace(&folder.join(format!("orders-1-0-{since}")), line.as_bytes()).unwrap();
+        }
+        let cache = store.cache.as_ref().unwrap();
+        let mut tx = Tx::begin(&store, cache, crate::store::places::Restored::default()).unwrap();
+        tx.see_tip(store.tip().unwrap());
+        tx.catch_up().unwrap();
+        tx.adopt().unwrap();
+        assert_eq!(tx.unsaved.len(), 2);
+        drop(tx);
+        cache.rollback();
+        for (id, _) in lines {
+            assert!(store.view().unwrap().order(&id.parse().unwrap()).unwrap().is_some(), "{id}");
+        }
+        assert!(fs::list(&folder).unwrap().iter().all(|n| !n.ends_with(&format!("-0-{now}"))));
     }
 }

@@ -1,6 +1,7 @@
 //! The one way in: a decision, run under the state lock on the present state, and what it leads to.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::params;
@@ -44,6 +45,8 @@ pub struct Tx<'a> {
     pub(super) arrived: usize,
     /// Whether events of this change stand in the log.
     pub(super) appended: bool,
+    /// Replaced files that were read: what each is called from now on, or nothing where it may go. Done when recorded.
+    pub(super) read: Vec<(PathBuf, Option<PathBuf>)>,
 }
 
 /// A change that is recorded.
@@ -78,6 +81,7 @@ impl<'a> Tx<'a> {
             restored,
             arrived: 0,
             appended: false,
+            read: Vec::new(),
         })
     }
 
@@ -207,6 +211,7 @@ impl<'a> Tx<'a> {
         let clock = serde_json::to_string(&self.clock).unwrap_or_default();
         self.cache.set_meta("clock", &clock)?;
         self.quarantine.save(self.places)?;
+        self.settle_retired()?;
         Ok((events.into_iter().map(|e| e.id).collect(), built.offset))
     }
 
