@@ -21,6 +21,9 @@ use crate::wire::{json as wire_json, line};
 /// The largest assignment file that is looked at, in bytes.
 const LARGEST_ASSIGNMENT: u64 = 4096;
 
+/// How many versions of a record are tried to find the one that a file shows.
+const MOST_VERSIONS: usize = 64;
+
 /// The two projections that are JSONL files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
@@ -210,10 +213,23 @@ impl Tx<'_> {
             return Ok(());
         }
         let current = order.record();
-        let base = if self.projected(Table::Orders, id.as_str())? == Some(sum(wire_json::line(&current).as_bytes())) {
+        let stated = stated.unwrap_or(order.updated_at());
+        let projected = self.projected(Table::Orders, id.as_str())?;
+        let base = if projected == Some(sum(wire_json::line(&current).as_bytes())) {
+            if stated < order.updated_at()
+                && let Some(older) = self.record_at(id, stated)?
+                && record::changed_order(&older, line).is_empty()
+            {
+                // The whole file was written back as somebody had read it before this record changed.
+                return Ok(());
+            }
             current
         } else {
-            self.record_at(id, stated.unwrap_or(order.updated_at()))?.unwrap_or(current)
+            // We changed the record since the file was written: the writer saw what stood there, not what is now.
+            match self.record_projected(id, projected)? {
+                Some(shown) if stated.millis() > shown.updated_at().millis() => shown.record(),
+                _ => self.record_at(id, stated)?.unwrap_or(current),
+            }
         };
         for draft in record::changed_order(&base, line) {
             self.emit_adopted(&draft)?;
@@ -227,6 +243,22 @@ impl Tx<'_> {
         events.retain(|e| e.at.millis() <= at.millis());
         let f: Folded<Order> = fold(events);
         Ok(f.state.created.then(|| f.state.record()))
+    }
+
+    /// The order as its line in the file shows it, where that is not long ago.
+    fn record_projected(&self, id: &RefId, projected: Option<i64>) -> Result<Option<Order>> {
+        let Some(projected) = projected else { return Ok(None) };
+        let mut events = events_of(self.cache, &self.log, &format!("order/{id}"))?;
+        for _ in 0..MOST_VERSIONS {
+            let f: Folded<Order> = fold(events.clone());
+            if f.state.created && sum(wire_json::line(&f.state.record()).as_bytes()) == projected {
+                return Ok(Some(f.state));
+            }
+            if events.pop().is_none() {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     fn adopt_message(&mut self, id: &RefId, line: &Map<String, Value>) -> Result<()> {

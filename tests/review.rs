@@ -1,0 +1,122 @@
+//! What must hold when clones, foreign writers and crashes meet: one test for each way in which it once did not.
+#![expect(clippy::disallowed_methods, reason = "tests stand outside the house")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use git_vermas::domain::decide::order::{self, NewOrder};
+use git_vermas::domain::{AgentId, Draft, OrderId};
+use git_vermas::git::Repo;
+use git_vermas::store::{Store, StoreError, init};
+
+struct Place {
+    _dir: tempfile::TempDir,
+    path: PathBuf,
+}
+
+fn git_in(dir: &Path, args: &[&str], stdin: Option<&Path>) -> String {
+    let mut c = Command::new("git");
+    c.arg("-C").arg(dir).args(args).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    for who in ["AUTHOR", "COMMITTER"] {
+        c.env(format!("GIT_{who}_NAME"), "A Person").env(format!("GIT_{who}_EMAIL"), "person@example.com");
+    }
+    if let Some(path) = stdin {
+        c.stdin(std::fs::File::open(path).unwrap());
+    }
+    let out = c.output().unwrap();
+    assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+}
+
+fn git(dir: &Path, args: &[&str]) -> String {
+    git_in(dir, args, None)
+}
+
+fn open(p: &Path) -> Store {
+    Store::open(Repo::discover(p).unwrap()).unwrap()
+}
+
+fn set_up() -> (Place, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app");
+    std::fs::create_dir(&path).unwrap();
+    git(&path, &["init", "-q", "-b", "main"]);
+    let (store, _) = init(Repo::discover(&path).unwrap(), None).unwrap();
+    (Place { _dir: dir, path }, store)
+}
+
+fn create(store: &mut Store, title: &str) -> OrderId {
+    let wish = NewOrder { title: title.to_owned(), ..NewOrder::default() };
+    let decide = |tx: &mut git_vermas::store::Tx<'_>| {
+        let id = tx.new_id("wo");
+        tx.emit_all(&order::create(&id, &wish, &AgentId::ceo())?)?;
+        Ok(id)
+    };
+    store.write::<_, StoreError>(decide).unwrap().value
+}
+
+fn emit(store: &mut Store, kind: &str, data: serde_json::Value) {
+    store.write::<_, StoreError>(|tx| tx.emit(&Draft::new(kind, &AgentId::ceo(), data))).unwrap();
+}
+
+fn close(store: &mut Store, id: &OrderId) {
+    let data = serde_json::json!({"work_order_id": id, "from_status": "open", "to_status": "closed"});
+    emit(store, "work_order.status_changed", data);
+}
+
+fn status(store: &mut Store, id: &OrderId) -> String {
+    store.view().unwrap().order(id).unwrap().unwrap().status().to_owned()
+}
+
+fn title(store: &mut Store, id: &OrderId) -> String {
+    store.view().unwrap().order(id).unwrap().unwrap().title().to_owned()
+}
+
+/// Changes one record's line as a foreign program would: what it read, with other fields and a new `updated_at`.
+fn edit(file: &Path, id: &OrderId, fields: &[(&str, &str)]) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines = text.lines().map(|l| {
+        let mut record: serde_json::Map<String, serde_json::Value> = serde_json::from_str(l).unwrap();
+        if record["id"] == id.as_str() {
+            for (k, v) in fields {
+                record.insert((*k).to_owned(), (*v).into());
+            }
+        }
+        serde_json::to_string(&record).unwrap() + "\n"
+    });
+    std::fs::write(file, lines.collect::<String>()).unwrap();
+}
+
+fn now() -> String {
+    let ms = git_vermas::sys::clock::now_millis() + 1;
+    git_vermas::domain::Timestamp::from_millis(ms).to_string()
+}
+
+#[test]
+fn a_foreign_change_to_a_line_that_was_not_projected_yet_takes_nothing_back() {
+    let (p, mut store) = set_up();
+    let id = create(&mut store, "Ours");
+    drop(store);
+    git(&p.path, &["config", "vermas.durability", "log"]);
+    let mut store = open(&p.path);
+    close(&mut store, &id);
+    let file = p.path.join(".work/work_orders.jsonl");
+    assert!(std::fs::read_to_string(&file).unwrap().contains("\"open\""), "the projection is behind");
+    edit(&file, &id, &[("title", "Theirs"), ("updated_at", &now())]);
+    assert_eq!(title(&mut store, &id), "Theirs");
+    assert_eq!(status(&mut store, &id), "closed");
+}
+
+#[test]
+fn a_file_written_back_from_an_older_read_takes_nothing_back() {
+    let (p, mut store) = set_up();
+    let (one, two) = (create(&mut store, "One"), create(&mut store, "Two"));
+    let file = p.path.join(".work/work_orders.jsonl");
+    let older = std::fs::read_to_string(&file).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(3));
+    close(&mut store, &one);
+    std::fs::write(&file, older).unwrap();
+    edit(&file, &two, &[("title", "Theirs"), ("updated_at", &now())]);
+    assert_eq!(title(&mut store, &two), "Theirs");
+    assert_eq!(status(&mut store, &one), "closed");
+}
