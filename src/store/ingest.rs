@@ -106,6 +106,10 @@ impl Tx<'_> {
         if self.row_of(&e)?.is_some() {
             return Ok(false);
         }
+        let doubled: bool = {
+            let mut q = self.cache.db.prepare_cached("SELECT EXISTS(SELECT 1 FROM events WHERE id=?)")?;
+            q.query_row([&e.id], |r| r.get(0))?
+        };
         let subject = e.subject();
         self.cache
             .db
@@ -120,6 +124,9 @@ impl Tx<'_> {
             ])?;
         self.clock.see(e.at, &e.id, self.now_ms);
         self.overlay.apply(self.cache, &e)?;
+        if doubled {
+            self.overlay.fold_again(self.cache, &e)?;
+        }
         if self.overlay.is_large() {
             self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
         }
