@@ -120,3 +120,38 @@ fn a_file_written_back_from_an_older_read_takes_nothing_back() {
     assert_eq!(title(&mut store, &two), "Theirs");
     assert_eq!(status(&mut store, &one), "closed");
 }
+
+/// A commit on `parent` whose tree is the parent's with one more file of `size` bytes.
+fn with_large_file(repo: &Path, parent: &str, path: &str, size: usize) -> String {
+    let blob = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(blob.path(), vec![b'x'; size]).unwrap();
+    let oid = git_in(repo, &["hash-object", "-w", "--stdin"], Some(blob.path()));
+    let index = repo.join(".git/hostile-index");
+    let run = |args: &[&str]| {
+        let out = Command::new("git").arg("-C").arg(repo).args(args).env("GIT_INDEX_FILE", &index).output().unwrap();
+        assert!(out.status.success(), "{args:?}");
+        String::from_utf8_lossy(&out.stdout).trim().to_owned()
+    };
+    run(&["read-tree", parent]);
+    run(&["update-index", "--add", "--cacheinfo", &format!("100644,{oid},{path}")]);
+    let tree = run(&["write-tree"]);
+    git(repo, &["commit-tree", &tree, "-p", parent, "-m", "large"])
+}
+
+#[test]
+fn a_remote_with_a_file_that_is_too_large_stops_nobody() {
+    for path in ["events/0123456789/000001.jsonl", "evidence/wo-1/large.log"] {
+        let (p, mut store) = set_up();
+        let id = create(&mut store, "Ours");
+        let theirs = with_large_file(&p.path, "vermas/state", path, (64 << 20) + 1);
+        store.refresh_objects();
+        let tip = git_vermas::git::objects::parse_oid(&theirs).unwrap();
+        let _ = store.merge(tip);
+        let mut store = open(&p.path);
+        assert_eq!(status(&mut store, &id), "open", "{path}");
+        create(&mut store, "Another");
+        drop(store);
+        std::fs::remove_file(p.path.join(".git/vermas/cache.sqlite")).unwrap();
+        create(&mut open(&p.path), "A third");
+    }
+}

@@ -51,13 +51,20 @@ pub struct CommitInfo {
 impl Repo {
     /// A blob's bytes. One that is larger than [`LARGEST_BLOB`] is refused before it is unpacked.
     pub fn blob(&self, oid: Oid) -> Result<Vec<u8>, RepoError> {
+        self.check_blob(oid)?;
+        let mut blob =
+            self.gix.find_blob(oid).map_err(|e| RepoError::broken(format!("read the file {oid}"), e))?;
+        Ok(blob.take_data())
+    }
+
+    /// Whether [`Self::blob`] would give this one: it is there and not too large. Its contents are not looked at.
+    pub fn check_blob(&self, oid: Oid) -> Result<(), RepoError> {
         let what = || format!("read the file {oid}");
         let header = self.gix.find_header(oid).map_err(|e| RepoError::broken(what(), e))?;
         if header.size() > LARGEST_BLOB {
             return Err(RepoError::broken(what(), format!("it has {} bytes", header.size())));
         }
-        let mut blob = self.gix.find_blob(oid).map_err(|e| RepoError::broken(what(), e))?;
-        Ok(blob.take_data())
+        Ok(())
     }
 
     /// A tree's entries, in git's order. Names that are no UTF-8 are left out: none of ours is.

@@ -409,10 +409,23 @@ impl Store {
         content: Option<&[u8]>,
         written: &mut Vec<Oid>,
     ) -> Result<()> {
+        let oid = content.map(|bytes| self.repo.write_blob(bytes)).transpose()?;
+        written.extend(oid);
+        self.put_object(root, path, oid, written)
+    }
+
+    /// The same with contents that git has already.
+    pub(super) fn put_object(
+        &self,
+        root: &mut Vec<Entry>,
+        path: &str,
+        content: Option<Oid>,
+        written: &mut Vec<Oid>,
+    ) -> Result<()> {
         if let Some((folder, rest)) = path.split_once('/') {
             let below = root.iter().find(|e| e.name == folder && e.kind == EntryKind::Tree).map(|e| e.oid);
             let mut entries = below.map(|t| self.repo.tree(t)).transpose()?.unwrap_or_default();
-            self.put_path(&mut entries, rest, content, written)?;
+            self.put_object(&mut entries, rest, content, written)?;
             root.retain(|e| e.name != folder);
             if !entries.is_empty() {
                 let oid = self.repo.write_tree(&entries)?;
@@ -422,9 +435,7 @@ impl Store {
             return Ok(());
         }
         root.retain(|e| e.name != path);
-        if let Some(bytes) = content {
-            let oid = self.repo.write_blob(bytes)?;
-            written.push(oid);
+        if let Some(oid) = content {
             root.push(Entry { name: path.to_owned(), kind: EntryKind::File, oid });
         }
         Ok(())

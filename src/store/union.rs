@@ -87,8 +87,17 @@ impl Store {
     fn fast_forward(&mut self, ours: Option<Oid>, theirs: Oid) -> Result<Merged> {
         let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
         let state = crate::git::refs::RefMove { name: self.places.state_ref.clone(), new: theirs, old: ours };
-        // Whether everything that the new tip names can be read is looked at before the branch moves.
-        branch::segments_of(&self.repo, self.repo.commit(theirs)?.tree)?;
+        // Whether everything that the new tip names can be read is looked at before the branch moves: no command would
+        // get past a tip that cannot.
+        let known = match ours {
+            Some(o) => branch::segments_of(&self.repo, self.repo.commit(o)?.tree)?,
+            None => BTreeMap::new(),
+        };
+        for (path, segment) in branch::segments_of(&self.repo, self.repo.commit(theirs)?.tree)? {
+            if known.get(&path) != Some(&segment) {
+                self.repo.check_blob(segment.oid)?;
+            }
+        }
         self.repo.move_refs(&[state], "vermas: sync", &by)?;
         let arrived = self.with_state(|tx| tx.finish().map(|_| tx.arrived))?;
         let tip = self.publish_locked(false)?;
@@ -224,8 +233,7 @@ impl Store {
                             // The same text wins on every machine that meets this conflict.
                             let (first, second) = if o < t { (*o, *t) } else { (*t, *o) };
                             let other = beside(path, second);
-                            let bytes = self.repo.blob(second)?;
-                            self.put_path(root, &other, Some(&bytes), &mut written)?;
+                            self.put_object(root, &other, Some(second), &mut written)?;
                             kept.push((path.clone(), other));
                             Some(first)
                         }
@@ -234,8 +242,11 @@ impl Store {
                     _ => o.or(t).copied(),
                 }
             };
-            let bytes = result.map(|oid| self.repo.blob(oid)).transpose()?;
-            self.put_path(root, path, bytes.as_deref(), &mut written)?;
+            // The root begins as ours.
+            if result.as_ref() != o || o.is_none() {
+                self.put_object(root, path, result, &mut written)?;
+                written.extend(result);
+            }
         }
         self.repo.sync_objects(&written)?;
         Ok(kept)
@@ -243,6 +254,9 @@ impl Store {
 
     /// `git merge-file`; `None` where it conflicts.
     fn merge_file(&self, base: Option<Oid>, ours: Oid, theirs: Oid) -> Result<Option<Vec<u8>>> {
+        if base.into_iter().chain([ours, theirs]).any(|oid| self.repo.check_blob(oid).is_err()) {
+            return Ok(None);
+        }
         let folder = self.places.private.join(format!("merge-{:x}", crate::sys::random::bits()));
         fs::create_private_dir(&folder).map_err(StoreError::io("merge a text"))?;
         let attempt = || -> Result<Option<Vec<u8>>> {
