@@ -155,3 +155,22 @@ fn a_remote_with_a_file_that_is_too_large_stops_nobody() {
         create(&mut open(&p.path), "A third");
     }
 }
+
+#[test]
+fn a_lost_segment_of_another_clone_is_mended_from_the_log() {
+    let (p, mut store) = set_up();
+    let id = create(&mut store, "Ours");
+    drop(store);
+    // The clone goes on under another name, so that the old folder is nobody's.
+    std::fs::write(p.path.join(".git/vermas/replica"), "0123456789\n").unwrap();
+    create(&mut open(&p.path), "Ours, too");
+    let tree = git(&p.path, &["ls-tree", "-r", "vermas/state"]);
+    let line = tree.lines().find(|l| l.contains("events/") && !l.contains("0123456789")).unwrap();
+    let oid = line.split_whitespace().nth(2).unwrap();
+    std::fs::remove_file(p.path.join(".git/objects").join(&oid[..2]).join(&oid[2..])).unwrap();
+    std::fs::remove_file(p.path.join(".git/vermas/cache.sqlite")).unwrap();
+    let mut store = open(&p.path);
+    assert_eq!(status(&mut store, &id), "open");
+    create(&mut store, "Another");
+    git(&p.path, &["fsck", "--connectivity-only", "refs/heads/vermas/state"]);
+}

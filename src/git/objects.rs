@@ -110,8 +110,9 @@ impl Repo {
         })
     }
 
+    /// Whether an object is there and begins as one: a power cut may leave an empty file in its place.
     pub fn has_object(&self, oid: Oid) -> bool {
-        self.gix.has_object(oid)
+        self.gix.find_header(oid).is_ok()
     }
 
     /// Makes objects that other processes wrote meanwhile visible.

@@ -3,6 +3,7 @@
 //! Everything here is cheap where nothing is broken: it looks at what the publisher reads anyway.
 
 use super::branch;
+use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
@@ -47,8 +48,23 @@ impl Store {
         Ok(())
     }
 
+    /// Whether every segment of a commit that was not read before is there.
+    pub(super) fn has_segments(&self, tip: Oid) -> bool {
+        let read = || -> Result<bool> {
+            let known = self.cache.as_ref().map(Cache::segments).transpose()?.unwrap_or_default();
+            let root = self.repo.commit(tip)?.tree;
+            let now = branch::segments_of(&self.repo, root)?;
+            let new = |path: &String, oid: Oid| known.get(path) != Some(&oid.to_string());
+            Ok(now.iter().all(|(path, s)| !new(path, s.oid) || self.repo.has_object(s.oid)))
+        };
+        read().unwrap_or(false)
+    }
+
     /// Whether a commit and what a publisher needs of it can be read.
     fn is_readable(&self, tip: Oid) -> bool {
+        if !self.has_segments(tip) {
+            return false;
+        }
         let read = || -> Result<()> {
             let root = self.repo.commit(tip)?.tree;
             let replica = super::replica::current(&self.places)?;

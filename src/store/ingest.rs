@@ -157,7 +157,7 @@ impl Tx<'_> {
         built: &mut Built,
         exact: bool,
     ) -> Result<()> {
-        let known = self.known_segments()?;
+        let known = self.cache.segments()?;
         if exact {
             for (path, oid) in &known {
                 let now_there = now.get(path).map(|s| s.oid.to_string());
@@ -197,12 +197,6 @@ impl Tx<'_> {
                 .execute([path.clone(), segment.oid.to_string()])?;
         }
         self.add_to_log(missing, built)
-    }
-
-    fn known_segments(&self) -> Result<BTreeMap<String, String>> {
-        let mut q = self.cache.db.prepare_cached("SELECT path, oid FROM segments")?;
-        let rows = q.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        Ok(rows.collect::<std::result::Result<_, _>>()?)
     }
 
     /// Appends events that came from elsewhere to the log, in their total order, and records them.

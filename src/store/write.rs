@@ -336,9 +336,13 @@ impl Store {
         result
     }
 
-    /// The tip, or `None` where the ref is broken: the publisher mends it.
+    /// The tip, or `None` where it is broken: the log has what was on it, and the publisher mends it. Where the log has
+    /// nothing, a broken tip is an error and never an empty state.
     fn present_tip(&self) -> Result<Option<Oid>> {
-        Ok(self.repo.ref_target(&self.places.state_ref).unwrap_or_default())
+        let Some(tip) = self.repo.ref_target(&self.places.state_ref).unwrap_or_default() else { return Ok(None) };
+        let built = self.cache.as_ref().map(Cache::built).transpose()?.unwrap_or_default();
+        let log_is_empty = fs::Stamp::of(&self.places.log()).is_none_or(|s| s.size == 0);
+        Ok(Some(tip).filter(|t| built.tip == t.to_string() || log_is_empty || self.has_segments(*t)))
     }
 
     fn lock_state(&self) -> Result<lock::FileLock> {
