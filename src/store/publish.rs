@@ -14,7 +14,7 @@ use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
-use super::{heal, message, project, replica};
+use super::{message, project, replica};
 use crate::domain::AgentId;
 use crate::domain::event::Event;
 use crate::git::refs::RefMove;
@@ -293,15 +293,11 @@ impl Store {
         let base = Base { parents: base.parents.clone(), root: base.root.clone(), message: base.message.clone() };
         let mut commit = self.build_on(load, base)?;
         commit.parent = old;
-        fs::replace(&self.places.intent(), heal::intent_text(commit.oid).as_bytes())
-            .map_err(StoreError::io("note what is about to be committed"))?;
-        let moved = self.move_tip(commit.oid, old, load);
-        let _ = fs::remove_file(&self.places.intent());
-        moved.map(|()| commit)
+        self.move_tip(commit.oid, old, load)?;
+        Ok(commit)
     }
 
     fn move_tip(&self, new: Oid, old: Option<Oid>, load: &Load) -> Result<()> {
-        let by = self.repo.author(clock::now_millis() / 1000);
         let text = message::of(&load.events, |s| load.titles.get(s).cloned());
         let mut moves = vec![RefMove { name: self.places.state_ref.clone(), new, old }];
         // The copy against deletion follows at checkpoints: what came after it is in the log.
@@ -309,7 +305,7 @@ impl Store {
             let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
             moves.push(RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup });
         }
-        Ok(self.repo.move_refs(&moves, text.lines().next().unwrap_or_default(), &by)?)
+        self.move_refs_noted(&moves, text.lines().next().unwrap_or_default())
     }
 
     /// Writes the objects of a commit and syncs them. No ref moves.

@@ -85,7 +85,6 @@ impl Store {
 
     /// Theirs holds ours: the branch moves to it. What theirs may have dropped all the same is published again.
     fn fast_forward(&mut self, ours: Option<Oid>, theirs: Oid) -> Result<Merged> {
-        let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
         let state = crate::git::refs::RefMove { name: self.places.state_ref.clone(), new: theirs, old: ours };
         // Whether everything that the new tip names can be read is looked at before the branch moves: no command would
         // get past a tip that cannot.
@@ -98,7 +97,7 @@ impl Store {
                 self.repo.check_blob(segment.oid)?;
             }
         }
-        self.repo.move_refs(&[state], "vermas: sync", &by)?;
+        self.move_refs_noted(&[state], "vermas: sync")?;
         let arrived = self.with_state(|tx| tx.finish().map(|_| tx.arrived))?;
         let tip = self.publish_locked(false)?;
         Ok(Merged { tip, arrived, kept_both: Vec::new() })
