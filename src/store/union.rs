@@ -61,17 +61,21 @@ impl Store {
         let ours = ours.ok_or(StoreError::NotInitialised)?;
         let (root_o, root_t) = (self.repo.commit(ours)?.tree, self.repo.commit(theirs)?.tree);
         let (seg_o, seg_t) = (branch::segments_of(&self.repo, root_o)?, branch::segments_of(&self.repo, root_t)?);
+        let chosen = self.choose_segments(&seg_o, &seg_t)?;
         let arrived = self.with_state(|tx| -> Result<usize> {
             let mut built = tx.cache.built()?;
             let before = tx.arrived;
             tx.take_in_segments(&seg_t, &mut built, false)?;
+            // Events whose segment is not in the merge, or not with these bytes, are loose again: they go into our own
+            // folder.
+            tx.take_in_segments(&chosen, &mut built, true)?;
+            // The cache knows the merge before the branch does. Should it never come about, the branch is looked at anew.
+            built.tip = String::new();
             tx.cache.set_built(&built)?;
             tx.finish()?;
             Ok(tx.arrived - before)
         })?;
-        let chosen = self.choose_segments(&seg_o, &seg_t)?;
         let (root, kept_both) = self.merged_root(base, root_o, root_t, &chosen)?;
-        self.forget_homes_outside(&chosen)?;
         let mut load = self.load(true, None)?;
         load.texts.clear();
         load.projections = Some(self.canonical_projections()?);
@@ -144,16 +148,6 @@ impl Store {
             );
         }
         Ok(chosen)
-    }
-
-    /// Events whose segment is not in the merge, or not with these bytes, are loose again: they go into our own folder.
-    fn forget_homes_outside(&mut self, chosen: &BTreeMap<String, Segment>) -> Result<()> {
-        self.with_state(|tx| {
-            let mut built = tx.cache.built()?;
-            tx.take_in_segments(chosen, &mut built, true)?;
-            tx.cache.set_built(&built)?;
-            tx.finish().map(|_| ())
-        })
     }
 
     /// The root of the merge without this replica's new events and without the projections.
