@@ -174,3 +174,27 @@ fn a_lost_segment_of_another_clone_is_mended_from_the_log() {
     create(&mut store, "Another");
     git(&p.path, &["fsck", "--connectivity-only", "refs/heads/vermas/state"]);
 }
+
+#[test]
+fn a_log_that_was_cut_short_in_place_does_not_count_as_published() {
+    let (p, mut store) = set_up();
+    let id = create(&mut store, "Ours");
+    for _ in 0..5 {
+        emit(&mut store, "work_order.commented", serde_json::json!({"work_order_id": id, "body": "x".repeat(2000)}));
+    }
+    drop(store);
+    let log = p.path.join(".work/events.jsonl");
+    let covered = || -> u64 {
+        let text = std::fs::read_to_string(p.path.join(".git/vermas/committed")).unwrap();
+        text.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    assert_eq!(covered(), std::fs::metadata(&log).unwrap().len());
+    for name in ["refs/heads/vermas/state", "refs/vermas/backup"] {
+        git(&p.path, &["update-ref", "-d", name]);
+    }
+    std::fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(0).unwrap();
+    git(&p.path, &["config", "vermas.durability", "log"]);
+    create(&mut open(&p.path), "One more");
+    let size = std::fs::metadata(&log).unwrap().len();
+    assert!(covered() <= size, "{} of {size}", covered());
+}

@@ -45,6 +45,15 @@ pub(super) struct Load {
     pub(super) texts: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// Forgets up to where the log is published: it is another one now, or was cut short. The tip stays noted.
+pub(super) fn uncover(places: &Places) -> Result<()> {
+    let noted = fs::read_if_there(&places.committed()).map_err(StoreError::io("read what is committed"))?;
+    let text = String::from_utf8_lossy(&noted.unwrap_or_default()).into_owned();
+    let Some(tip) = text.split_whitespace().nth(2) else { return Ok(()) };
+    fs::replace(&places.committed(), format!("0 0 {tip}\n").as_bytes())
+        .map_err(StoreError::io("note what is committed"))
+}
+
 /// Up to which offset the log with this inode is published; `None` where that was never noted.
 pub(super) fn covered(places: &Places, inode: u64) -> Option<u64> {
     let bytes = fs::read_if_there(&places.committed()).ok().flatten()?;
@@ -441,25 +450,28 @@ impl Store {
     /// are told.
     pub(super) fn settle(&mut self, load: &Load, commit: Option<&Commit>) -> Result<()> {
         let written: u64 = load.events.iter().map(|e| e.raw.len() as u64 + 1).sum();
-        let (offsets, through) = (&load.offsets, load.through);
+        let (events, offsets, through) = (&load.events, &load.offsets, load.through);
         let checkpointed = load.projections.is_some();
         let texts = &load.texts;
         let prepare = |cache: &Cache| -> Result<()> {
             if let Some(c) = commit {
-                let mut at = offsets.iter();
+                let mut at = offsets.iter().zip(events);
+                let mut all_there = true;
                 for (home, count) in &c.homes {
-                    for off in at.by_ref().take(*count) {
-                        cache.db.prepare_cached("UPDATE events SET home=? WHERE off=?")?.execute(params![home, off])?;
+                    for (off, e) in at.by_ref().take(*count) {
+                        // A log that was replaced meanwhile has another event there, or none.
+                        let mut q = cache.db.prepare_cached("UPDATE events SET home=? WHERE off=? AND id=?")?;
+                        all_there &= q.execute(params![home, off, e.id])? == 1;
                     }
                 }
-                for (path, oid) in &c.segments {
+                for (path, oid) in c.segments.iter().filter(|_| all_there) {
                     cache
                         .db
                         .prepare_cached("INSERT OR REPLACE INTO segments(path, oid) VALUES(?,?)")?
                         .execute([path.clone(), oid.to_string()])?;
                 }
                 let mut built = cache.built()?;
-                if built.tip == c.parent.map(|p| p.to_string()).unwrap_or_default() {
+                if all_there && built.tip == c.parent.map(|p| p.to_string()).unwrap_or_default() {
                     built.tip = c.oid.to_string();
                     cache.set_built(&built)?;
                 }

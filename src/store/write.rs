@@ -45,6 +45,8 @@ pub struct Tx<'a> {
     pub(super) arrived: usize,
     /// Whether events of this change stand in the log.
     pub(super) appended: bool,
+    /// Up to which offset the log's newlines were counted, and how many there are.
+    pub(super) counted: (u64, u64),
     /// Replaced files that were read: what each is called from now on, or nothing where it may go. Done when recorded.
     pub(super) read: Vec<(PathBuf, Option<PathBuf>)>,
 }
@@ -81,6 +83,7 @@ impl<'a> Tx<'a> {
             restored,
             arrived: 0,
             appended: false,
+            counted: (0, 0),
             read: Vec::new(),
         })
     }
