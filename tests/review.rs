@@ -198,3 +198,207 @@ fn a_log_that_was_cut_short_in_place_does_not_count_as_published() {
     let size = std::fs::metadata(&log).unwrap().len();
     assert!(covered() <= size, "{} of {size}", covered());
 }
+
+/// QA's look at work that is handed in while its tests run, which do `more` and end with `code`. Gives the place, the
+/// order, and what was handed in last.
+fn handed_in_anew(code: i32) -> (Place, OrderId, String) {
+    let (p, mut store) = set_up();
+    git(&p.path, &["commit", "-q", "--allow-empty", "-m", "begin"]);
+    let commit = |text: &str| git(&p.path, &["commit-tree", "main^{tree}", "-p", "main", "-m", text]);
+    let (first, second) = (commit("first"), commit("second"));
+    let id = create(&mut store, "Work");
+    let handed = |c: &str| serde_json::json!({"metadata.submitted": c, "metadata.branch": "vermas/slot0"});
+    emit(&mut store, "work_order.updated", serde_json::json!({"work_order_id": id, "changes": handed(&first)}));
+    let event = serde_json::json!({"event_id": "evt-foreign", "event_type": "work_order.updated", "timestamp": now(),
+        "actor": "app/workers/slot0", "data": {"work_order_id": id, "changes": handed(&second)}});
+    std::fs::write(p.path.join(".git/anew"), format!("{event}\n")).unwrap();
+    let root = p.path.display();
+    let command = format!("cat {root}/.git/anew >> {root}/.work/events.jsonl; exit {code}");
+    git(&p.path, &["config", "vermas.qa.test", &command]);
+    let mut session = git_vermas::app::session::Session::with_store(open(&p.path), Some("ceo")).unwrap();
+    git_vermas::app::qa::run(&mut session, true, &|_| {}).unwrap();
+    (p, id, second)
+}
+
+#[test]
+fn work_that_is_handed_in_anew_while_it_is_tested_stays_in_the_queue() {
+    for code in [0, 1] {
+        let (p, id, second) = handed_in_anew(code);
+        let mut store = open(&p.path);
+        let order = store.view().unwrap().order(&id).unwrap().unwrap();
+        assert_eq!(order.metadata("submitted"), Some(&second.into()), "exit {code}");
+        assert!(!order.is_closed() && order.rejections.is_empty(), "exit {code}");
+        assert_eq!(git(&p.path, &["log", "-1", "--format=%s", "main"]), "begin");
+    }
+}
+
+/// A clone of a state with its own git directory, as `git clone` and `init` make it.
+fn clone_of(place: &Path, name: &str) -> PathBuf {
+    let path = place.parent().unwrap().join(name);
+    std::fs::create_dir(&path).unwrap();
+    git(&path, &["init", "-q", "-b", "main"]);
+    let tip = fetch(&path, place);
+    init(Repo::discover(&path).unwrap(), Some(tip)).unwrap();
+    path
+}
+
+fn fetch(path: &Path, from: &Path) -> git_vermas::git::Oid {
+    git(path, &["fetch", "-q", from.to_str().unwrap(), "+refs/heads/vermas/state:refs/vermas/theirs"]);
+    git_vermas::git::objects::parse_oid(&git(path, &["rev-parse", "refs/vermas/theirs"])).unwrap()
+}
+
+fn merge(path: &Path, from: &Path) {
+    let tip = fetch(path, from);
+    open(path).merge(tip).unwrap();
+}
+
+/// All lines of all segments on a clone's branch.
+fn published(path: &Path) -> Vec<String> {
+    let tree = git(path, &["ls-tree", "-r", "--name-only", "vermas/state"]);
+    let segments = tree.lines().filter(|l| l.starts_with("events/"));
+    segments
+        .flat_map(|s| git(path, &["show", &format!("vermas/state:{s}")]).lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+#[test]
+fn what_a_failed_merge_brought_reaches_the_branch_all_the_same() {
+    let (p, mut store) = set_up();
+    let other = clone_of(&p.path, "other");
+    create(&mut open(&other), "Theirs");
+    create(&mut store, "Ours");
+    drop(store);
+    let tip = fetch(&p.path, &other);
+    let lock = p.path.join(".git/refs/heads/vermas/state.lock");
+    std::fs::write(&lock, "somebody else's").unwrap();
+    assert!(open(&p.path).merge(tip).is_err());
+    std::fs::remove_file(&lock).unwrap();
+    create(&mut open(&p.path), "Another");
+    let log = std::fs::read_to_string(p.path.join(".work/events.jsonl")).unwrap();
+    let there = published(&p.path);
+    for line in log.lines() {
+        assert!(there.iter().any(|l| l == line), "{line}");
+    }
+}
+
+#[test]
+fn every_move_of_the_branch_is_noted_before_the_ref_is_locked() {
+    let (p, store) = set_up();
+    drop(store);
+    let other = clone_of(&p.path, "other");
+    create(&mut open(&other), "Theirs");
+    let tip = fetch(&p.path, &other);
+    let lock = p.path.join(".git/refs/heads/vermas/state.lock");
+    std::fs::write(&lock, "somebody else's").unwrap();
+    let path = p.path.clone();
+    let sync = std::thread::spawn(move || open(&path).merge(tip).is_err());
+    let intent = p.path.join(".git/vermas/intent");
+    let mut noted = String::new();
+    while !sync.is_finished() {
+        if noted.is_empty() {
+            noted = std::fs::read_to_string(&intent).unwrap_or_default();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(sync.join().unwrap());
+    assert!(noted.trim_end().ends_with(&tip.to_string()), "{noted:?}");
+    // A killed sync leaves its note and the lock: the next command takes both away.
+    std::fs::write(&intent, noted).unwrap();
+    std::fs::write(&lock, tip.to_string()).unwrap();
+    merge(&p.path, &other);
+    assert_eq!(git(&p.path, &["rev-parse", "vermas/state"]), tip.to_string());
+}
+
+/// Numbers that look random and are the same each time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % n
+    }
+}
+
+/// One thing that happens to a clone.
+fn happen(n: &mut Numbers, path: &Path, ids: &mut Vec<OrderId>) {
+    let mut store = open(path);
+    let id = ids[n.below(ids.len())].clone();
+    let known = store.view().unwrap().order(&id).unwrap().is_some();
+    let file = path.join(".work/work_orders.jsonl");
+    let text = format!("{}", n.below(1000));
+    match n.below(9) {
+        0 => ids.push(create(&mut store, &text)),
+        1 if known => emit(&mut store, "work_order.updated", serde_json::json!({"work_order_id": id, "changes": {"title": text, "metadata.k": text}})),
+        2 if known => close(&mut store, &id),
+        3 if known => emit(&mut store, "work_order.labels_changed", serde_json::json!({"work_order_id": id, "added": [text], "removed": ["1", "2"]})),
+        4 => emit(&mut store, "assignment.set", serde_json::json!({"agent": "app/workers/slot0", "ref_type": "work_order", "ref_id": id})),
+        5 => emit(&mut store, "assignment.cleared", serde_json::json!({"agent": "app/workers/slot0"})),
+        6 if known => edit(&file, &id, &[("title", &text), ("updated_at", &now())]),
+        7 => {
+            let line = serde_json::json!({"event_id": format!("evt-{text}"), "event_type": "work_order.commented",
+                "timestamp": now().replace('Z', "456Z"), "actor": "go", "data": {"work_order_id": id, "body": text}});
+            let mut log = std::fs::OpenOptions::new().append(true).open(path.join(".work/events.jsonl")).unwrap();
+            std::io::Write::write_all(&mut log, format!("{line}\n").as_bytes()).unwrap();
+        }
+        _ => {
+            let id: OrderId = format!("wo-py{}", n.below(4)).parse().unwrap();
+            let line = serde_json::json!({"id": id, "title": text, "status": "open", "created_at": now(), "updated_at": now()});
+            let mut orders = std::fs::OpenOptions::new().append(true).open(&file).unwrap();
+            std::io::Write::write_all(&mut orders, format!("{line}\n").as_bytes()).unwrap();
+            ids.push(id);
+        }
+    }
+    drop(store.view().unwrap());
+}
+
+fn shown(path: &Path) -> (String, String, String) {
+    let read = |name: &str| std::fs::read_to_string(path.join(".work").join(name)).unwrap_or_default();
+    (read("work_orders.jsonl"), read("messages.jsonl"), read(".assignment-app-workers-slot0"))
+}
+
+#[test]
+fn clones_that_met_in_any_order_hold_the_same() {
+    for seed in 1..=6_u64 {
+        let mut n = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let (p, mut store) = set_up();
+        let mut ids = vec![create(&mut store, "First")];
+        drop(store);
+        let clones = [p.path.clone(), clone_of(&p.path, "b"), clone_of(&p.path, "c")];
+        for _ in 0..40 {
+            let at = n.below(3);
+            match n.below(6) {
+                0 => merge(&clones[at], &clones[(at + 1) % 3]),
+                1 => merge(&clones[at], &clones[(at + 2) % 3]),
+                2 if n.below(4) == 0 => {
+                    // A branch that was set back by hand.
+                    let all = git(&clones[at], &["rev-list", "--first-parent", "-n", "4", "vermas/state"]);
+                    git(&clones[at], &["update-ref", "refs/heads/vermas/state", all.lines().last().unwrap()]);
+                }
+                _ => happen(&mut n, &clones[at], &mut ids),
+            }
+        }
+        for _ in 0..2 {
+            for (a, b) in [(0, 1), (0, 2), (1, 0), (2, 0)] {
+                merge(&clones[a], &clones[b]);
+            }
+        }
+        let tree = |c: &Path| git(c, &["rev-parse", "vermas/state^{tree}"]);
+        let there: std::collections::BTreeSet<String> = published(&clones[0]).into_iter().collect();
+        for c in &clones {
+            open(c).checkpoint().unwrap();
+            assert_eq!(tree(c), tree(&clones[0]), "seed {seed} {}", c.display());
+            assert_eq!(shown(c), shown(&clones[0]), "seed {seed} {}", c.display());
+            let log = std::fs::read_to_string(c.join(".work/events.jsonl")).unwrap();
+            for line in log.lines().filter(|l| !l.is_empty()) {
+                assert!(there.contains(line), "seed {seed} {}: {line}", c.display());
+            }
+            let before = shown(c);
+            open(c).rebuild().unwrap();
+            assert_eq!(shown(c), before, "seed {seed}, rebuilt {}", c.display());
+        }
+        let orders = git(&clones[0], &["show", "vermas/state:work_orders.jsonl"]);
+        assert_eq!(orders.trim(), shown(&clones[0]).0.trim(), "seed {seed}");
+    }
+}
