@@ -94,7 +94,7 @@ fn the_events_on_the_page_are_events() {
             correlation_id: None,
             caused_by: None,
         };
-        let again = line::written(&draft, &e.id, &e.at.to_string(), e.prev.as_deref().unwrap_or_default());
+        let again = line::written(&draft, e.id.clone(), e.at, e.prev.clone().unwrap_or_default()).raw;
         assert_eq!(String::from_utf8(again).unwrap(), String::from_utf8_lossy(&e.raw));
     }
 }

@@ -16,6 +16,7 @@ use super::{launching, slots};
 use crate::domain::decide::mail::{self, NewMail};
 use crate::domain::decide::work as decide;
 use crate::domain::event::Draft;
+use crate::domain::order::Order;
 use crate::domain::{AgentId, OrderId};
 use crate::git::land::{Landing, land};
 use crate::git::merge::{MergeOutcome, merge_result};
@@ -107,6 +108,10 @@ fn judge(session: &mut Session, entry: &Entry, say: &dyn Fn(&str)) -> Result<Out
         if let Verdict::Fail(reason) = test(session, entry, &merged, say)? {
             return rejected(session, entry, &base, &reason);
         }
+        let present = session.view()?.order(&entry.work_order_id)?;
+        if !present.is_some_and(|o| stands(&o, entry)) {
+            return Ok(overtaken(entry));
+        }
         say(&format!("landing on {}", base.branch));
         match land(&git, &base.name, &old, &merged)? {
             Landing::Landed => return landed(session, entry, &base, Some(merged), tested),
@@ -119,6 +124,17 @@ fn judge(session: &mut Session, entry: &Entry, say: &dyn Fn(&str)) -> Result<Out
 
 fn waits(entry: &Entry, reason: String) -> Outcome {
     Outcome::Waits { work_order_id: entry.work_order_id.to_string(), title: entry.title.clone(), reason }
+}
+
+/// Whether what was looked at is still what is handed in: tests take their time, and the work may have been handed in
+/// anew, or taken from its worker, meanwhile.
+fn stands(order: &Order, entry: &Entry) -> bool {
+    let now = qa_queue::entry(&entry.work_order_id, order);
+    !order.is_closed() && now.is_some_and(|n| n.commit == entry.commit && n.agent == entry.agent)
+}
+
+fn overtaken(entry: &Entry) -> Outcome {
+    waits(entry, "it was handed in anew, or taken back, while it was looked at; run QA again".to_owned())
 }
 
 fn message(entry: &Entry) -> String {
@@ -215,9 +231,16 @@ fn landed(
     let (title, branch) = (entry.title.clone(), entry.branch.clone());
     let base_name = base.branch.clone();
     let commit_in = commit.clone();
+    let looked_at = entry.clone();
     session.write(move |tx| {
         let order = super::orders::require(tx, &id)?;
-        tx.emit_all(&decide::merged(&order, &id, &branch, &base_name, &commit_in, &qa))?;
+        let drafts = decide::merged(&order, &id, &branch, &base_name, &commit_in, &qa);
+        if !stands(&order, &looked_at) {
+            // It is on the base, and said to be; what was handed in since is still to be looked at.
+            tx.emit_all(&drafts[..1])?;
+            return Ok(());
+        }
+        tx.emit_all(&drafts)?;
         let clear = json!({"metadata.submitted": null, "metadata.no_changes": null});
         tx.emit(&Draft::new("work_order.updated", &qa, json!({"work_order_id": id, "changes": clear})))?;
         if let Some(worker) = &agent
@@ -299,9 +322,12 @@ fn rejected(session: &mut Session, entry: &Entry, base: &Base, reason: &str) -> 
     let qa = AgentId::qa(session.factory());
     let agent: Option<AgentId> = entry.agent.as_deref().and_then(|a| a.parse().ok());
     let (branch, text) = (entry.branch.clone(), reason.to_owned());
-    let to = agent.clone();
-    session.write(move |tx| {
+    let (to, looked_at) = (agent.clone(), entry.clone());
+    let stood = session.write(move |tx| {
         let order = super::orders::require(tx, &id)?;
+        if !stands(&order, &looked_at) {
+            return Ok(false);
+        }
         tx.emit_all(&decide::rejected(&order, &id, &branch, &text, &qa))?;
         let clear = json!({"metadata.submitted": null, "metadata.no_changes": null});
         tx.emit(&Draft::new("work_order.updated", &qa, json!({"work_order_id": id, "changes": clear})))?;
@@ -309,8 +335,11 @@ fn rejected(session: &mut Session, entry: &Entry, base: &Base, reason: &str) -> 
             let subject = format!("{id} needs more work: {}", order.title());
             tell(tx, &qa, &worker, "REWORK_REQUEST", &subject, &text, &id)?;
         }
-        Ok(())
+        Ok(true)
     })?;
+    if !stood {
+        return Ok(overtaken(entry));
+    }
     let restarted = match agent.as_ref().and_then(AgentId::as_worker) {
         Some((factory, n)) if factory == session.factory() => {
             match restart(session, n, &entry.work_order_id, base, reason) {

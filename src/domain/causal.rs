@@ -2,9 +2,11 @@
 //!
 //! An event that names others in `prev` knows them and all that they know. One without `prev` (a foreign writer's) is
 //! taken to know everything of its subject that sorts before it in the total order.
+//!
+//! **Invariant:** applying events one by one, in whatever order they arrive, gives what folding all of them at once gives.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,15 +29,31 @@ pub struct Folded<T> {
     pub heads: Vec<String>,
     /// The newest event in the total order.
     pub last: Key,
+    /// How many events these are.
+    pub count: usize,
+    /// Events that others name in `prev` and that are not here: when one comes, it goes before those.
+    awaited: Vec<String>,
+    /// The events were taken one after the other in the total order, for their number or because they name each other in
+    /// a circle. It stays so whatever comes.
+    sequential: bool,
 }
 
 impl<T: Fold> Folded<T> {
-    /// Whether `event` comes after everything folded so far, so that it can be applied without the others.
+    /// Whether `event` comes after everything folded so far, so that it can be applied without the others. Not to be asked
+    /// of one whose id is folded already, with other bytes.
     pub fn is_extended_by(&self, event: &Event) -> bool {
-        let later = event.key() > self.last;
+        if event.key() <= self.last {
+            return false;
+        }
+        if self.sequential {
+            return true;
+        }
+        if self.count >= MOST_COMPARED || self.awaited.contains(&event.id) {
+            return false;
+        }
         match &event.prev {
-            None => later,
-            Some(prev) => later && prev.len() == self.heads.len() && self.heads.iter().all(|h| prev.contains(h)),
+            None => true,
+            Some(prev) => prev.len() == self.heads.len() && self.heads.iter().all(|h| prev.contains(h)),
         }
     }
 
@@ -44,6 +62,7 @@ impl<T: Fold> Folded<T> {
         self.state.apply(event, &|_| true);
         self.heads = vec![event.id.clone()];
         self.last = event.key();
+        self.count += 1;
     }
 }
 
@@ -51,21 +70,35 @@ impl<T: Fold> Folded<T> {
 pub fn fold<T: Fold>(mut events: Vec<Event>) -> Folded<T> {
     events.sort_by(Event::order);
     events.dedup_by(|a, b| a.id == b.id && a.raw == b.raw);
-    let mut out = Folded { state: T::default(), heads: Vec::new(), last: Key::default() };
-    if is_chain(&events) || events.len() > MOST_COMPARED {
+    let mut out = Folded {
+        state: T::default(),
+        heads: Vec::new(),
+        last: Key::default(),
+        count: 0,
+        awaited: Vec::new(),
+        sequential: events.len() > MOST_COMPARED,
+    };
+    let places = places(&events);
+    let mut line = None;
+    if !out.sequential && !is_chain(&events) {
+        line = linearize(&events, &places);
+        out.sequential = line.is_none();
+    }
+    let Some(line) = line else {
         for e in &events {
             out.extend(e);
         }
         return out;
-    }
-    let places = places(&events);
-    let line = linearize(&events, &places);
+    };
     let known = Knowledge::new(&events, &places, &line);
     for &i in &line {
         out.state.apply(&events[i], &|id| known.has(&places, i, id));
     }
+    let named: BTreeSet<&String> = events.iter().flat_map(|e| e.prev.iter().flatten()).collect();
+    out.awaited = named.into_iter().filter(|id| !places.contains_key(id.as_str())).cloned().collect();
     out.heads = known.heads(&events);
     out.last = events.last().map(Event::key).unwrap_or_default();
+    out.count = events.len();
     out
 }
 
@@ -95,9 +128,9 @@ fn places(events: &[Event]) -> Places<'_> {
     map
 }
 
-/// Causes before effects, and otherwise the total order. A cycle (only a hostile writer makes one) is broken at its
-/// smallest event.
-fn linearize(events: &[Event], places: &Places<'_>) -> Vec<usize> {
+/// Causes before effects, and otherwise the total order. `None` where events name each other in a circle, which only a
+/// hostile writer makes them do.
+fn linearize(events: &[Event], places: &Places<'_>) -> Option<Vec<usize>> {
     let n = events.len();
     let mut waits = vec![0_usize; n];
     let mut effects: Vec<Vec<usize>> = vec![Vec::new(); n];
@@ -110,31 +143,17 @@ fn linearize(events: &[Event], places: &Places<'_>) -> Vec<usize> {
         }
     }
     let mut ready: BinaryHeap<Reverse<usize>> = (0..n).filter(|i| waits[*i] == 0).map(Reverse).collect();
-    let mut done = vec![false; n];
     let mut line = Vec::with_capacity(n);
-    let mut smallest = 0;
-    while line.len() < n {
-        let next = ready.pop().map_or_else(
-            || {
-                while done[smallest] {
-                    smallest += 1;
-                }
-                smallest
-            },
-            |Reverse(i)| i,
-        );
-        if std::mem::replace(&mut done[next], true) {
-            continue;
-        }
+    while let Some(Reverse(next)) = ready.pop() {
         line.push(next);
         for &e in &effects[next] {
-            waits[e] = waits[e].saturating_sub(1);
-            if waits[e] == 0 && !done[e] {
+            waits[e] -= 1;
+            if waits[e] == 0 {
                 ready.push(Reverse(e));
             }
         }
     }
-    line
+    (line.len() == n).then_some(line)
 }
 
 /// For each event the set of those its writer knew, as bits.
@@ -220,7 +239,7 @@ mod tests {
     use serde_json::json;
 
     /// Records which events each one knew.
-    #[derive(Default, Debug, PartialEq, Clone)]
+    #[derive(Default, Debug, PartialEq, Clone, Serialize, Deserialize)]
     struct Seen(Vec<(String, Vec<String>)>);
     impl Fold for Seen {
         fn apply(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
@@ -262,6 +281,108 @@ mod tests {
         ]);
         assert_eq!(f.heads, ["f"]);
         assert_eq!(f.state.0[3].1.len(), 3);
+    }
+
+    /// What a replica holds that took the events in one by one, and kept its state as text in between.
+    fn one_by_one(events: &[Event]) -> Folded<Seen> {
+        let mut have: Vec<Event> = Vec::new();
+        let mut state: Folded<Seen> = fold(Vec::new());
+        for e in events {
+            state = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+            let extends = !have.iter().any(|h| h.id == e.id) && state.is_extended_by(e);
+            have.push(e.clone());
+            if extends {
+                state.extend(e);
+            } else {
+                state = fold(have.clone());
+            }
+        }
+        state
+    }
+
+    #[test]
+    fn times_finer_than_milliseconds_keep_their_order_whichever_came_first() {
+        let mut fine = [event("x", 5, "a", None, json!({})), event("x", 5, "b", None, json!({}))];
+        fine[0].at = "2026-01-06T12:00:00.000000900Z".parse().unwrap();
+        fine[1].at = "2026-01-06T12:00:00.000000100Z".parse().unwrap();
+        assert_eq!(one_by_one(&fine), fold(fine.to_vec()));
+    }
+
+    #[test]
+    fn a_cause_that_arrives_late_and_is_stamped_later_still_comes_first() {
+        let list = [event("x", 1, "effect", Some(&["cause"]), json!({})), event("x", 9, "cause", None, json!({}))];
+        assert_eq!(one_by_one(&list), fold(list.to_vec()));
+    }
+
+    #[test]
+    fn events_after_a_cycle_add_up_to_the_same_one_by_one() {
+        let mut list = vec![event("x", 1, "a", Some(&["b"]), json!({})), event("x", 2, "b", Some(&["a"]), json!({}))];
+        let heads = fold::<Seen>(list.clone()).heads;
+        let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+        list.push(event("x", 3, "c", Some(&heads), json!({})));
+        list.push(event("x", 4, "d", Some(&["c"]), json!({})));
+        list.push(event("x", 5, "e", None, json!({})));
+        assert_eq!(one_by_one(&list), fold(list));
+    }
+
+    #[test]
+    fn a_subject_that_outgrows_the_comparison_adds_up_to_the_same_one_by_one() {
+        let mut list = vec![event("x", 2, "a", Some(&[]), json!({})), event("x", 1, "b", Some(&["a"]), json!({}))];
+        let mut before = "b".to_owned();
+        for n in 0..MOST_COMPARED + 8 {
+            let id = format!("e{n:05}");
+            list.push(event("x", 10 + i64::try_from(n).unwrap(), &id, Some(&[&before]), json!({})));
+            before = id;
+        }
+        let last = list.split_off(MOST_COMPARED - 2);
+        let mut state: Folded<First> = fold(list.clone());
+        for e in last {
+            list.push(e.clone());
+            state = if state.is_extended_by(&e) {
+                state.extend(&e);
+                state
+            } else {
+                fold(list.clone())
+            };
+        }
+        assert_eq!(state, fold(list));
+    }
+
+    /// The first two events.
+    #[derive(Default, Debug, PartialEq, Clone, Serialize, Deserialize)]
+    struct First(Vec<String>);
+    impl Fold for First {
+        fn apply(&mut self, e: &Event, _knows: &dyn Fn(&str) -> bool) {
+            if self.0.len() < 2 {
+                self.0.push(e.id.clone());
+            }
+        }
+    }
+
+    #[test]
+    fn any_events_in_any_order_of_arrival_add_up_to_the_same() {
+        for seed in 0_u64..3_000 {
+            let mut bits = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            let mut pick = |n: usize| {
+                bits ^= bits << 13;
+                bits ^= bits >> 7;
+                bits ^= bits << 17;
+                usize::try_from(bits >> 33).unwrap() % n
+            };
+            let mut list: Vec<Event> = Vec::new();
+            for n in 0..6 {
+                let names = ["a", "b", "c", "d", "e", "f"];
+                let known: Vec<&str> = (0..pick(3)).map(|_| names[pick(6)]).collect();
+                let prev = (pick(3) > 0).then_some(known);
+                let at = i64::try_from(pick(8)).unwrap();
+                list.push(event("x", at, names[pick(6)], prev.as_deref(), json!({"n": n})));
+            }
+            let whole: Folded<Seen> = fold(list.clone());
+            assert_eq!(one_by_one(&list), whole, "seed {seed}");
+            let turned = pick(6);
+            list.rotate_left(turned);
+            assert_eq!(one_by_one(&list), whole, "seed {seed}, other order");
+        }
     }
 
     #[test]

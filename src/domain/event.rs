@@ -32,6 +32,7 @@ pub struct Event {
 /// The place in the one total order of events: time, id, bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Key {
+    #[serde(with = "super::time::exact")]
     pub at: Timestamp,
     pub id: String,
 }

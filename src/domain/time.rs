@@ -107,6 +107,21 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// A time kept to the nanosecond, for what is compared again after it was stored: the written form ends at milliseconds.
+pub mod exact {
+    use super::Timestamp;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub fn serialize<S: Serializer>(t: &Timestamp, s: S) -> Result<S::Ok, S::Error> {
+        (t.secs, t.nanos).serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Timestamp, D::Error> {
+        let (secs, nanos) = <(i64, u32)>::deserialize(d)?;
+        Ok(Timestamp { secs, nanos })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

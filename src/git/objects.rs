@@ -51,13 +51,19 @@ pub struct CommitInfo {
 impl Repo {
     /// A blob's bytes. One that is larger than [`LARGEST_BLOB`] is refused before it is unpacked.
     pub fn blob(&self, oid: Oid) -> Result<Vec<u8>, RepoError> {
+        self.check_blob(oid)?;
+        let mut blob = self.gix.find_blob(oid).map_err(|e| RepoError::broken(format!("read the file {oid}"), e))?;
+        Ok(blob.take_data())
+    }
+
+    /// Whether [`Self::blob`] would give this one: it is there and not too large. Its contents are not looked at.
+    pub fn check_blob(&self, oid: Oid) -> Result<(), RepoError> {
         let what = || format!("read the file {oid}");
         let header = self.gix.find_header(oid).map_err(|e| RepoError::broken(what(), e))?;
         if header.size() > LARGEST_BLOB {
             return Err(RepoError::broken(what(), format!("it has {} bytes", header.size())));
         }
-        let mut blob = self.gix.find_blob(oid).map_err(|e| RepoError::broken(what(), e))?;
-        Ok(blob.take_data())
+        Ok(())
     }
 
     /// A tree's entries, in git's order. Names that are no UTF-8 are left out: none of ours is.
@@ -103,8 +109,9 @@ impl Repo {
         })
     }
 
+    /// Whether an object is there and begins as one: a power cut may leave an empty file in its place.
     pub fn has_object(&self, oid: Oid) -> bool {
-        self.gix.has_object(oid)
+        self.gix.find_header(oid).is_ok()
     }
 
     /// Makes objects that other processes wrote meanwhile visible.
@@ -114,8 +121,8 @@ impl Repo {
 
     /// Writes a blob. After a crash it is there whole or not at all; not synced, see [`Self::sync_objects`].
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Oid, RepoError> {
-        let id = self.gix.write_blob(bytes).map_err(|e| RepoError::broken("write a file into git", e))?;
-        Ok(id.detach())
+        let write = || self.gix.write_blob(bytes).map(gix::Id::detach);
+        self.write_whole(|| write().map_err(|e| RepoError::broken("write a file into git", e)))
     }
 
     /// Writes a tree from entries in any order. Crash safety as for [`Self::write_blob`].
@@ -134,8 +141,8 @@ impl Repo {
                 .collect(),
         };
         tree.entries.sort();
-        let id = self.gix.write_object(&tree).map_err(|e| RepoError::broken("write a folder into git", e))?;
-        Ok(id.detach())
+        let write = || self.gix.write_object(&tree).map(gix::Id::detach);
+        self.write_whole(|| write().map_err(|e| RepoError::broken("write a folder into git", e)))
     }
 
     /// Writes a commit. Crash safety as for [`Self::write_blob`]; no ref moves.
@@ -154,8 +161,8 @@ impl Repo {
             message: message.into(),
             extra_headers: Vec::new(),
         };
-        let id = self.gix.write_object(&commit).map_err(|e| RepoError::broken("write a commit", e))?;
-        Ok(id.detach())
+        let write = || self.gix.write_object(&commit).map(gix::Id::detach);
+        self.write_whole(|| write().map_err(|e| RepoError::broken("write a commit", e)))
     }
 
     /// Flushes objects just written to the disk, so that a ref synced after them never names what a power cut took.
@@ -182,6 +189,18 @@ impl Repo {
             }
         }
         Ok(())
+    }
+
+    /// Writes an object, and once more where a power cut had left an empty file in its place: that one counts as there,
+    /// and would stay.
+    fn write_whole(&self, write: impl Fn() -> Result<Oid, RepoError>) -> Result<Oid, RepoError> {
+        let oid = write()?;
+        let path = self.loose_path(oid);
+        if sys::fs::metadata(&path).is_ok_and(|m| m.len() == 0) {
+            sys::fs::remove_file(&path)?;
+            return write();
+        }
+        Ok(oid)
     }
 
     fn loose_path(&self, oid: Oid) -> PathBuf {
@@ -213,4 +232,21 @@ impl Repo {
 /// Reads an object id from its hexadecimal form.
 pub fn parse_oid(hex: &str) -> Option<Oid> {
     Oid::from_hex(hex.trim().as_bytes()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_that_a_power_cut_left_empty_is_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        sys::process::Cmd::new("git").cwd(dir.path()).args(["init", "-q"]).run().unwrap();
+        let repo = Repo::discover(dir.path()).unwrap();
+        let oid = repo.write_blob(b"kept").unwrap();
+        sys::fs::remove_file(&repo.loose_path(oid)).unwrap();
+        sys::fs::replace(&repo.loose_path(oid), b"").unwrap();
+        assert_eq!(repo.write_blob(b"kept").unwrap(), oid);
+        assert_eq!(repo.blob(oid).unwrap(), b"kept");
+    }
 }

@@ -21,6 +21,9 @@ use crate::wire::{json as wire_json, line};
 /// The largest assignment file that is looked at, in bytes.
 const LARGEST_ASSIGNMENT: u64 = 4096;
 
+/// How many versions of a record are tried to find the one that a file shows.
+const MOST_VERSIONS: usize = 64;
+
 /// The two projections that are JSONL files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
@@ -210,10 +213,23 @@ impl Tx<'_> {
             return Ok(());
         }
         let current = order.record();
-        let base = if self.projected(Table::Orders, id.as_str())? == Some(sum(wire_json::line(&current).as_bytes())) {
+        let stated = stated.unwrap_or(order.updated_at());
+        let projected = self.projected(Table::Orders, id.as_str())?;
+        let base = if projected == Some(sum(wire_json::line(&current).as_bytes())) {
+            if stated < order.updated_at()
+                && let Some(older) = self.record_at(id, stated)?
+                && record::changed_order(&older, line).is_empty()
+            {
+                // The whole file was written back as somebody had read it before this record changed.
+                return Ok(());
+            }
             current
         } else {
-            self.record_at(id, stated.unwrap_or(order.updated_at()))?.unwrap_or(current)
+            // We changed the record since the file was written: the writer saw what stood there, not what is now.
+            match self.record_projected(id, projected)? {
+                Some(shown) if stated.millis() > shown.updated_at().millis() => shown.record(),
+                _ => self.record_at(id, stated)?.unwrap_or(current),
+            }
         };
         for draft in record::changed_order(&base, line) {
             self.emit_adopted(&draft)?;
@@ -227,6 +243,22 @@ impl Tx<'_> {
         events.retain(|e| e.at.millis() <= at.millis());
         let f: Folded<Order> = fold(events);
         Ok(f.state.created.then(|| f.state.record()))
+    }
+
+    /// The order as its line in the file shows it, where that is not long ago.
+    fn record_projected(&self, id: &RefId, projected: Option<i64>) -> Result<Option<Order>> {
+        let Some(projected) = projected else { return Ok(None) };
+        let mut events = events_of(self.cache, &self.log, &format!("order/{id}"))?;
+        for _ in 0..MOST_VERSIONS {
+            let f: Folded<Order> = fold(events.clone());
+            if f.state.created && sum(wire_json::line(&f.state.record()).as_bytes()) == projected {
+                return Ok(Some(f.state));
+            }
+            if events.pop().is_none() {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     fn adopt_message(&mut self, id: &RefId, line: &Map<String, Value>) -> Result<()> {
@@ -263,11 +295,30 @@ impl Tx<'_> {
                 let inode = name.split('-').nth(1).unwrap_or_default();
                 let new = folder.join(format!("{kind}-{inode}-{end}-{since}"));
                 if !expired && new != path {
-                    fs::rename(&path, &new).map_err(StoreError::io("note how far a replaced file was read"))?;
+                    self.when_recorded(path.clone(), Some(new));
                 }
             }
             if expired {
-                fs::remove_file(&path).map_err(StoreError::io("let a replaced file go"))?;
+                self.when_recorded(path, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts off what would let a line be forgotten until its event stands in the log.
+    fn when_recorded(&mut self, path: PathBuf, new_name: Option<PathBuf>) {
+        self.read.retain(|(p, _)| *p != path);
+        self.read.push((path, new_name));
+    }
+
+    /// Notes how far replaced files were read, and lets those go whose time is over.
+    pub(super) fn settle_retired(&mut self) -> Result<()> {
+        for (path, new_name) in std::mem::take(&mut self.read) {
+            match new_name {
+                Some(new) => {
+                    fs::rename(&path, &new).map_err(StoreError::io("note how far a replaced file was read"))?
+                }
+                None => fs::remove_file(&path).map_err(StoreError::io("let a replaced file go"))?,
             }
         }
         Ok(())
@@ -453,5 +504,32 @@ mod tests {
             let plain = id.assignment_file();
             assert_eq!(guess_agent(plain.strip_prefix(".assignment-").unwrap()), Some(id));
         }
+    }
+
+    #[test]
+    fn what_a_replaced_file_gained_is_taken_in_again_where_recording_it_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        crate::sys::process::Cmd::new("git").cwd(dir.path()).args(["init", "-q"]).run().unwrap();
+        let repo = crate::git::Repo::discover(dir.path()).unwrap();
+        let (mut store, _) = crate::store::init(repo, None).unwrap();
+        let (folder, now) = (store.places.retired(), crate::sys::clock::now_millis());
+        fs::create_dir_all(&folder).unwrap();
+        let lines = [("wo-py1", now), ("wo-py2", now - 60_000)];
+        for (id, since) in lines {
+            let line = format!("{{\"id\":\"{id}\",\"title\":\"Theirs\"}}\n");
+            fs::replace(&folder.join(format!("orders-1-0-{since}")), line.as_bytes()).unwrap();
+        }
+        let cache = store.cache.as_ref().unwrap();
+        let mut tx = Tx::begin(&store, cache, crate::store::places::Restored::default()).unwrap();
+        tx.see_tip(store.tip().unwrap());
+        tx.catch_up().unwrap();
+        tx.adopt().unwrap();
+        assert_eq!(tx.unsaved.len(), 2);
+        drop(tx);
+        cache.rollback();
+        for (id, _) in lines {
+            assert!(store.view().unwrap().order(&id.parse().unwrap()).unwrap().is_some(), "{id}");
+        }
+        assert!(fs::list(&folder).unwrap().iter().all(|n| !n.ends_with(&format!("-0-{now}"))));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Written only under the state lock, without syncing: after a power cut (another boot id) it is made anew.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -120,6 +121,13 @@ impl Cache {
         self.set_meta("tail", &b.tail.to_string())?;
         self.set_meta("tip", &b.tip)?;
         self.set_meta("boot", &b.boot)
+    }
+
+    /// The segments of the branch that were read, and the objects they were.
+    pub fn segments(&self) -> Result<BTreeMap<String, String>> {
+        let mut q = self.db.prepare_cached("SELECT path, oid FROM segments")?;
+        let rows = q.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
     }
 
     pub fn begin(&self) -> Result<()> {

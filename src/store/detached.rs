@@ -64,9 +64,8 @@ impl Store {
     pub fn take_over(&mut self, commit: Oid, parent: Oid) -> Result<()> {
         {
             let _lock = self.lock_publishing()?;
-            let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
             let state = RefMove { name: self.places.state_ref.clone(), new: commit, old: Some(parent) };
-            self.repo.move_refs(&[state], "vermas: claim", &by)?;
+            self.move_refs_noted(&[state], "vermas: claim")?;
         }
         let end = self.with_state(|tx| tx.finish().map(|(_, end)| end))?;
         self.publish_through(end)

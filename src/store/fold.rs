@@ -100,6 +100,15 @@ impl Overlay {
         Ok(())
     }
 
+    /// The id of this event stands for another one, too: whoever named it meant both, so that all are to be folded again.
+    pub fn fold_again(&mut self, cache: &Cache, e: &Event) -> Result<()> {
+        let Some(subject) = e.subject() else { return Ok(()) };
+        if let Some(slot) = self.slot(cache, &subject)? {
+            slot.refold = true;
+        }
+        Ok(())
+    }
+
     fn slot(&mut self, cache: &Cache, subject: &str) -> Result<Option<&mut Slot>> {
         if !self.slots.contains_key(subject) {
             let Some(state) = load(cache, subject)? else { return Ok(None) };

@@ -3,14 +3,16 @@
 //! Everything here is cheap where nothing is broken: it looks at what the publisher reads anyway.
 
 use super::branch;
+use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
+use crate::git::refs::RefMove;
 use crate::git::{Oid, RepoError};
 use crate::sys::{fs, process};
 
-/// What a publisher writes down before it locks the branch, so that the next one knows the lock for its own.
-pub(super) fn intent_text(new: Oid) -> String {
+/// What is written down before the branch is locked, so that the next command knows a lock that was left for its own.
+fn intent_text(new: Oid) -> String {
     let pid = process::id();
     format!("{pid} {} {} {new}\n", process::start_time(pid).unwrap_or_default(), fs::boot_id())
 }
@@ -56,8 +58,23 @@ impl Store {
         Ok(())
     }
 
+    /// Whether every segment of a commit that was not read before is there.
+    pub(super) fn has_segments(&self, tip: Oid) -> bool {
+        let read = || -> Result<bool> {
+            let known = self.cache.as_ref().map(Cache::segments).transpose()?.unwrap_or_default();
+            let root = self.repo.commit(tip)?.tree;
+            let now = branch::segments_of(&self.repo, root)?;
+            let new = |path: &String, oid: Oid| known.get(path) != Some(&oid.to_string());
+            Ok(now.iter().all(|(path, s)| !new(path, s.oid) || self.repo.has_object(s.oid)))
+        };
+        read().unwrap_or(false)
+    }
+
     /// Whether a commit and what a publisher needs of it can be read.
     fn is_readable(&self, tip: Oid) -> bool {
+        if !self.has_segments(tip) {
+            return false;
+        }
         let read = || -> Result<()> {
             let root = self.repo.commit(tip)?.tree;
             let replica = super::replica::current(&self.places)?;
@@ -137,12 +154,25 @@ impl Store {
         Ok(sound)
     }
 
+    /// Moves the branch, and what moves with it, to a commit: the one way in which it ever moves. Called under the
+    /// publishing lock.
+    ///
+    /// After a crash the branch is at the old commit or the new one, and a lock that is left is known for ours.
+    pub(super) fn move_refs_noted(&self, moves: &[RefMove], message: &str) -> Result<()> {
+        let Some(first) = moves.first() else { return Ok(()) };
+        fs::replace(&self.places.intent(), intent_text(first.new).as_bytes())
+            .map_err(StoreError::io("note what is about to be committed"))?;
+        let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
+        let moved = self.repo.move_refs(moves, message, &by);
+        let _ = fs::remove_file(&self.places.intent());
+        Ok(moved?)
+    }
+
     fn move_state(&self, new: Oid, old: Option<Oid>, message: &str) -> Result<()> {
         let name = self.places.state_ref.clone();
-        let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
-        match self.repo.move_refs(&[crate::git::refs::RefMove { name, new, old }], message, &by) {
-            Ok(()) | Err(RepoError::Moved { .. }) => Ok(()),
-            Err(e) => Err(e.into()),
+        match self.move_refs_noted(&[RefMove { name, new, old }], message) {
+            Ok(()) | Err(StoreError::Repo(RepoError::Moved { .. })) => Ok(()),
+            other => other,
         }
     }
 }

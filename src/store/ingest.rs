@@ -31,7 +31,12 @@ impl Tx<'_> {
             built = Built { inode: log.inode, boot: fs::boot_id(), ..Built::default() };
             self.rebuilt = true;
             // The feed has had what was published; what it may have missed beside that is not worth having it all twice.
-            let fed = super::publish::covered(self.places, log.inode).unwrap_or(log.size);
+            let mut fed = super::publish::covered(self.places, log.inode).unwrap_or(log.size);
+            if fed > log.size {
+                // It was cut short: what is behind its end now is neither published nor in the feed.
+                super::publish::uncover(self.places)?;
+                fed = log.size;
+            }
             self.cache.set_meta("fed", &fed.to_string())?;
         }
         self.take_in_log(&mut built)?;
@@ -95,10 +100,20 @@ impl Tx<'_> {
         self.set_aside("events.jsonl", number, trimmed, &reason)
     }
 
-    fn line_number(&self, offset: u64) -> Result<u64> {
-        let before = usize::try_from(offset).unwrap_or_default();
-        let bytes = fs::read_at(&self.log, 0, before).map_err(StoreError::io("read .work/events.jsonl"))?;
-        Ok(bytes.iter().filter(|b| **b == b'\n').count() as u64 + 1)
+    /// The number of the line at an offset. Counts on from the last one asked for.
+    fn line_number(&mut self, offset: u64) -> Result<u64> {
+        let (mut at, mut newlines) = self.counted;
+        if at > offset {
+            (at, newlines) = (0, 0);
+        }
+        while at < offset {
+            let part = usize::try_from(offset - at).unwrap_or(CHUNK).min(CHUNK);
+            let bytes = fs::read_at(&self.log, at, part).map_err(StoreError::io("read .work/events.jsonl"))?;
+            newlines += bytes.iter().filter(|b| **b == b'\n').count() as u64;
+            at += part as u64;
+        }
+        self.counted = (at, newlines);
+        Ok(newlines + 1)
     }
 
     /// Records an event that stands in the log at `offset`. One that is known already changes nothing.
@@ -106,6 +121,10 @@ impl Tx<'_> {
         if self.row_of(&e)?.is_some() {
             return Ok(false);
         }
+        let doubled: bool = {
+            let mut q = self.cache.db.prepare_cached("SELECT EXISTS(SELECT 1 FROM events WHERE id=?)")?;
+            q.query_row([&e.id], |r| r.get(0))?
+        };
         let subject = e.subject();
         self.cache
             .db
@@ -120,6 +139,9 @@ impl Tx<'_> {
             ])?;
         self.clock.see(e.at, &e.id, self.now_ms);
         self.overlay.apply(self.cache, &e)?;
+        if doubled {
+            self.overlay.fold_again(self.cache, &e)?;
+        }
         if self.overlay.is_large() {
             self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
         }
@@ -150,7 +172,7 @@ impl Tx<'_> {
         built: &mut Built,
         exact: bool,
     ) -> Result<()> {
-        let known = self.known_segments()?;
+        let known = self.cache.segments()?;
         if exact {
             for (path, oid) in &known {
                 let now_there = now.get(path).map(|s| s.oid.to_string());
@@ -190,12 +212,6 @@ impl Tx<'_> {
                 .execute([path.clone(), segment.oid.to_string()])?;
         }
         self.add_to_log(missing, built)
-    }
-
-    fn known_segments(&self) -> Result<BTreeMap<String, String>> {
-        let mut q = self.cache.db.prepare_cached("SELECT path, oid FROM segments")?;
-        let rows = q.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        Ok(rows.collect::<std::result::Result<_, _>>()?)
     }
 
     /// Appends events that came from elsewhere to the log, in their total order, and records them.

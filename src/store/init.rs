@@ -69,14 +69,14 @@ pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
     made(there, format!("replica id {id}"));
     let tip = store.repo.ref_target(&places.state_ref)?;
     if tip.is_none() {
-        let by = store.repo.author(crate::sys::clock::now_millis() / 1000);
+        let _lock = store.lock_publishing()?;
         let (new, what) = match remote {
             Some(oid) => (oid, format!("branch {}, taken over from the remote", places.branch())),
             None => (root_commit(&store.repo)?, format!("branch {}", places.branch())),
         };
         store.repo.sync_objects(&[new])?;
         let state = RefMove { name: places.state_ref.clone(), new, old: None };
-        store.repo.move_refs(&[state], "vermas: init", &by)?;
+        store.move_refs_noted(&[state], "vermas: init")?;
         made(false, what);
     }
     made(

@@ -14,7 +14,7 @@ use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
-use super::{heal, message, project, replica};
+use super::{message, project, replica};
 use crate::domain::AgentId;
 use crate::domain::event::Event;
 use crate::git::refs::RefMove;
@@ -43,6 +43,15 @@ pub(super) struct Load {
     pub(super) projections: Option<[Vec<u8>; 2]>,
     titles: BTreeMap<String, String>,
     pub(super) texts: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// Forgets up to where the log is published: it is another one now, or was cut short. The tip stays noted.
+pub(super) fn uncover(places: &Places) -> Result<()> {
+    let noted = fs::read_if_there(&places.committed()).map_err(StoreError::io("read what is committed"))?;
+    let text = String::from_utf8_lossy(&noted.unwrap_or_default()).into_owned();
+    let Some(tip) = text.split_whitespace().nth(2) else { return Ok(()) };
+    fs::replace(&places.committed(), format!("0 0 {tip}\n").as_bytes())
+        .map_err(StoreError::io("note what is committed"))
 }
 
 /// Up to which offset the log with this inode is published; `None` where that was never noted.
@@ -302,15 +311,11 @@ impl Store {
         fs::replace(&self.places.intent(), b"\n").map_err(StoreError::io("note that a commit is being made"))?;
         let mut commit = self.build_on(load, base)?;
         commit.parent = old;
-        fs::replace(&self.places.intent(), heal::intent_text(commit.oid).as_bytes())
-            .map_err(StoreError::io("note what is about to be committed"))?;
-        let moved = self.move_tip(commit.oid, old, load);
-        let _ = fs::remove_file(&self.places.intent());
-        moved.map(|()| commit)
+        self.move_tip(commit.oid, old, load)?;
+        Ok(commit)
     }
 
     fn move_tip(&self, new: Oid, old: Option<Oid>, load: &Load) -> Result<()> {
-        let by = self.repo.author(clock::now_millis() / 1000);
         let text = message::of(&load.events, |s| load.titles.get(s).cloned());
         // The copy against deletion moves along: the branch, `.work/` and our own folder may all be removed at once.
         let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
@@ -318,7 +323,7 @@ impl Store {
             RefMove { name: self.places.state_ref.clone(), new, old },
             RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup },
         ];
-        Ok(self.repo.move_refs(&moves, text.lines().next().unwrap_or_default(), &by)?)
+        self.move_refs_noted(&moves, text.lines().next().unwrap_or_default())
     }
 
     /// Writes the objects of a commit and syncs them. No ref moves.
@@ -418,10 +423,23 @@ impl Store {
         content: Option<&[u8]>,
         written: &mut Vec<Oid>,
     ) -> Result<()> {
+        let oid = content.map(|bytes| self.repo.write_blob(bytes)).transpose()?;
+        written.extend(oid);
+        self.put_object(root, path, oid, written)
+    }
+
+    /// The same with contents that git has already.
+    pub(super) fn put_object(
+        &self,
+        root: &mut Vec<Entry>,
+        path: &str,
+        content: Option<Oid>,
+        written: &mut Vec<Oid>,
+    ) -> Result<()> {
         if let Some((folder, rest)) = path.split_once('/') {
             let below = root.iter().find(|e| e.name == folder && e.kind == EntryKind::Tree).map(|e| e.oid);
             let mut entries = below.map(|t| self.repo.tree(t)).transpose()?.unwrap_or_default();
-            self.put_path(&mut entries, rest, content, written)?;
+            self.put_object(&mut entries, rest, content, written)?;
             root.retain(|e| e.name != folder);
             if !entries.is_empty() {
                 let oid = self.repo.write_tree(&entries)?;
@@ -431,9 +449,7 @@ impl Store {
             return Ok(());
         }
         root.retain(|e| e.name != path);
-        if let Some(bytes) = content {
-            let oid = self.repo.write_blob(bytes)?;
-            written.push(oid);
+        if let Some(oid) = content {
             root.push(Entry { name: path.to_owned(), kind: EntryKind::File, oid });
         }
         Ok(())
@@ -443,25 +459,28 @@ impl Store {
     /// are told.
     pub(super) fn settle(&mut self, load: &Load, commit: Option<&Commit>) -> Result<()> {
         let written: u64 = load.events.iter().map(|e| e.raw.len() as u64 + 1).sum();
-        let (offsets, through) = (&load.offsets, load.through);
+        let (events, offsets, through) = (&load.events, &load.offsets, load.through);
         let checkpointed = load.projections.is_some();
         let texts = &load.texts;
         let prepare = |cache: &Cache| -> Result<()> {
             if let Some(c) = commit {
-                let mut at = offsets.iter();
+                let mut at = offsets.iter().zip(events);
+                let mut all_there = true;
                 for (home, count) in &c.homes {
-                    for off in at.by_ref().take(*count) {
-                        cache.db.prepare_cached("UPDATE events SET home=? WHERE off=?")?.execute(params![home, off])?;
+                    for (off, e) in at.by_ref().take(*count) {
+                        // A log that was replaced meanwhile has another event there, or none.
+                        let mut q = cache.db.prepare_cached("UPDATE events SET home=? WHERE off=? AND id=?")?;
+                        all_there &= q.execute(params![home, off, e.id])? == 1;
                     }
                 }
-                for (path, oid) in &c.segments {
+                for (path, oid) in c.segments.iter().filter(|_| all_there) {
                     cache
                         .db
                         .prepare_cached("INSERT OR REPLACE INTO segments(path, oid) VALUES(?,?)")?
                         .execute([path.clone(), oid.to_string()])?;
                 }
                 let mut built = cache.built()?;
-                if built.tip == c.parent.map(|p| p.to_string()).unwrap_or_default() {
+                if all_there && built.tip == c.parent.map(|p| p.to_string()).unwrap_or_default() {
                     built.tip = c.oid.to_string();
                     cache.set_built(&built)?;
                 }

@@ -1,7 +1,7 @@
 //! The cache's tables. A change here raises [`VERSION`], and every cache of another version is made anew.
 
 /// Kept in `PRAGMA user_version`.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 pub const CREATE: &str = "
 CREATE TABLE meta(k TEXT PRIMARY KEY, v) WITHOUT ROWID;

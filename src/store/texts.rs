@@ -181,7 +181,8 @@ impl Tx<'_> {
             let mut q = self.cache.db.prepare_cached("SELECT stamp FROM texts WHERE path=?")?;
             let known: Option<String> = q.query_row([&path], |r| r.get(0)).optional()?;
             let untouched = stamp.is_some_and(|s| known == Some(serde_json::to_string(&s).unwrap_or_default()));
-            if stamp.is_some() && !untouched {
+            // One that cannot be read is left on the branch: it keeps nobody from anything else.
+            if stamp.is_some() && !untouched || self.repo.check_blob(oid).is_err() {
                 continue;
             }
             self.write_text(&path, &self.repo.blob(oid)?)?;

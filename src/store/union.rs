@@ -61,17 +61,21 @@ impl Store {
         let ours = ours.ok_or(StoreError::NotInitialised)?;
         let (root_o, root_t) = (self.repo.commit(ours)?.tree, self.repo.commit(theirs)?.tree);
         let (seg_o, seg_t) = (branch::segments_of(&self.repo, root_o)?, branch::segments_of(&self.repo, root_t)?);
+        let chosen = self.choose_segments(&seg_o, &seg_t)?;
         let arrived = self.with_state(|tx| -> Result<usize> {
             let mut built = tx.cache.built()?;
             let before = tx.arrived;
             tx.take_in_segments(&seg_t, &mut built, false)?;
+            // Events whose segment is not in the merge, or not with these bytes, are loose again: they go into our own
+            // folder.
+            tx.take_in_segments(&chosen, &mut built, true)?;
+            // The cache knows the merge before the branch does. Should it never come about, the branch is looked at anew.
+            built.tip = String::new();
             tx.cache.set_built(&built)?;
             tx.finish()?;
             Ok(tx.arrived - before)
         })?;
-        let chosen = self.choose_segments(&seg_o, &seg_t)?;
         let (root, kept_both) = self.merged_root(base, root_o, root_t, &chosen)?;
-        self.forget_homes_outside(&chosen)?;
         let mut load = self.load(true, None)?;
         load.texts.clear();
         load.projections = Some(self.canonical_projections()?);
@@ -85,11 +89,19 @@ impl Store {
 
     /// Theirs holds ours: the branch moves to it. What theirs may have dropped all the same is published again.
     fn fast_forward(&mut self, ours: Option<Oid>, theirs: Oid) -> Result<Merged> {
-        let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
         let state = crate::git::refs::RefMove { name: self.places.state_ref.clone(), new: theirs, old: ours };
-        // Whether everything that the new tip names can be read is looked at before the branch moves.
-        branch::segments_of(&self.repo, self.repo.commit(theirs)?.tree)?;
-        self.repo.move_refs(&[state], "vermas: sync", &by)?;
+        // Whether everything that the new tip names can be read is looked at before the branch moves: no command would
+        // get past a tip that cannot.
+        let known = match ours {
+            Some(o) => branch::segments_of(&self.repo, self.repo.commit(o)?.tree)?,
+            None => BTreeMap::new(),
+        };
+        for (path, segment) in branch::segments_of(&self.repo, self.repo.commit(theirs)?.tree)? {
+            if known.get(&path) != Some(&segment) {
+                self.repo.check_blob(segment.oid)?;
+            }
+        }
+        self.move_refs_noted(&[state], "vermas: sync")?;
         let arrived = self.with_state(|tx| tx.finish().map(|_| tx.arrived))?;
         let tip = self.publish_locked(false)?;
         Ok(Merged { tip, arrived, kept_both: Vec::new() })
@@ -136,16 +148,6 @@ impl Store {
             );
         }
         Ok(chosen)
-    }
-
-    /// Events whose segment is not in the merge, or not with these bytes, are loose again: they go into our own folder.
-    fn forget_homes_outside(&mut self, chosen: &BTreeMap<String, Segment>) -> Result<()> {
-        self.with_state(|tx| {
-            let mut built = tx.cache.built()?;
-            tx.take_in_segments(chosen, &mut built, true)?;
-            tx.cache.set_built(&built)?;
-            tx.finish().map(|_| ())
-        })
     }
 
     /// The root of the merge without this replica's new events and without the projections.
@@ -224,8 +226,7 @@ impl Store {
                             // The same text wins on every machine that meets this conflict.
                             let (first, second) = if o < t { (*o, *t) } else { (*t, *o) };
                             let other = beside(path, second);
-                            let bytes = self.repo.blob(second)?;
-                            self.put_path(root, &other, Some(&bytes), &mut written)?;
+                            self.put_object(root, &other, Some(second), &mut written)?;
                             kept.push((path.clone(), other));
                             Some(first)
                         }
@@ -234,8 +235,11 @@ impl Store {
                     _ => o.or(t).copied(),
                 }
             };
-            let bytes = result.map(|oid| self.repo.blob(oid)).transpose()?;
-            self.put_path(root, path, bytes.as_deref(), &mut written)?;
+            // The root begins as ours.
+            if result.as_ref() != o || o.is_none() {
+                self.put_object(root, path, result, &mut written)?;
+                written.extend(result);
+            }
         }
         self.repo.sync_objects(&written)?;
         Ok(kept)
@@ -243,6 +247,9 @@ impl Store {
 
     /// `git merge-file`; `None` where it conflicts.
     fn merge_file(&self, base: Option<Oid>, ours: Oid, theirs: Oid) -> Result<Option<Vec<u8>>> {
+        if base.into_iter().chain([ours, theirs]).any(|oid| self.repo.check_blob(oid).is_err()) {
+            return Ok(None);
+        }
         let folder = self.places.private.join(format!("merge-{:x}", crate::sys::random::bits()));
         fs::create_private_dir(&folder).map_err(StoreError::io("merge a text"))?;
         let attempt = || -> Result<Option<Vec<u8>>> {

@@ -1,6 +1,7 @@
 //! The one way in: a decision, run under the state lock on the present state, and what it leads to.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::params;
@@ -44,6 +45,10 @@ pub struct Tx<'a> {
     pub(super) arrived: usize,
     /// Whether events of this change stand in the log.
     pub(super) appended: bool,
+    /// Up to which offset the log's newlines were counted, and how many there are.
+    pub(super) counted: (u64, u64),
+    /// Replaced files that were read: what each is called from now on, or nothing where it may go. Done when recorded.
+    pub(super) read: Vec<(PathBuf, Option<PathBuf>)>,
 }
 
 /// A change that is recorded.
@@ -78,6 +83,8 @@ impl<'a> Tx<'a> {
             restored,
             arrived: 0,
             appended: false,
+            counted: (0, 0),
+            read: Vec::new(),
         })
     }
 
@@ -207,6 +214,7 @@ impl<'a> Tx<'a> {
         let clock = serde_json::to_string(&self.clock).unwrap_or_default();
         self.cache.set_meta("clock", &clock)?;
         self.quarantine.save(self.places)?;
+        self.settle_retired()?;
         Ok((events.into_iter().map(|e| e.id).collect(), built.offset))
     }
 
@@ -331,9 +339,13 @@ impl Store {
         result
     }
 
-    /// The tip, or `None` where the ref is broken: the publisher mends it.
+    /// The tip, or `None` where it is broken: the log has what was on it, and the publisher mends it. Where the log has
+    /// nothing, a broken tip is an error and never an empty state.
     fn present_tip(&self) -> Result<Option<Oid>> {
-        Ok(self.repo.ref_target(&self.places.state_ref).unwrap_or_default())
+        let Some(tip) = self.repo.ref_target(&self.places.state_ref).unwrap_or_default() else { return Ok(None) };
+        let built = self.cache.as_ref().map(Cache::built).transpose()?.unwrap_or_default();
+        let log_is_empty = fs::Stamp::of(&self.places.log()).is_none_or(|s| s.size == 0);
+        Ok(Some(tip).filter(|t| crate::git::objects::parse_oid(&built.tip) == Some(*t) || log_is_empty || self.has_segments(*t)))
     }
 
     fn lock_state(&self) -> Result<lock::FileLock> {
