@@ -262,6 +262,19 @@ fn published(path: &Path) -> Vec<String> {
 }
 
 #[test]
+fn a_checkpoint_shows_what_another_clone_published_without_one() {
+    let (p, mut store) = set_up();
+    let id = create(&mut store, "Ours");
+    store.checkpoint().unwrap();
+    drop(store);
+    let other = clone_of(&p.path, "other");
+    close(&mut open(&other), &id);
+    merge(&p.path, &other);
+    open(&p.path).checkpoint().unwrap();
+    assert!(git(&p.path, &["show", "vermas/state:work_orders.jsonl"]).contains("\"closed\""));
+}
+
+#[test]
 fn what_a_failed_merge_brought_reaches_the_branch_all_the_same() {
     let (p, mut store) = set_up();
     let other = clone_of(&p.path, "other");
