@@ -121,10 +121,10 @@ fn a_file_written_back_from_an_older_read_takes_nothing_back() {
     assert_eq!(status(&mut store, &one), "closed");
 }
 
-/// A commit on `parent` whose tree is the parent's with one more file of `size` bytes.
-fn with_large_file(repo: &Path, parent: &str, path: &str, size: usize) -> String {
+/// A commit on `parent` whose tree is the parent's with one more file.
+fn with_file(repo: &Path, parent: &str, path: &str, bytes: &[u8]) -> String {
     let blob = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(blob.path(), vec![b'x'; size]).unwrap();
+    std::fs::write(blob.path(), bytes).unwrap();
     let oid = git_in(repo, &["hash-object", "-w", "--stdin"], Some(blob.path()));
     let index = repo.join(".git/hostile-index");
     let run = |args: &[&str]| {
@@ -143,7 +143,7 @@ fn a_remote_with_a_file_that_is_too_large_stops_nobody() {
     for path in ["events/0123456789/000001.jsonl", "evidence/wo-1/large.log"] {
         let (p, mut store) = set_up();
         let id = create(&mut store, "Ours");
-        let theirs = with_large_file(&p.path, "vermas/state", path, (64 << 20) + 1);
+        let theirs = with_file(&p.path, "vermas/state", path, &vec![b'x'; (64 << 20) + 1]);
         store.refresh_objects();
         let tip = git_vermas::git::objects::parse_oid(&theirs).unwrap();
         let _ = store.merge(tip);
@@ -414,4 +414,22 @@ fn clones_that_met_in_any_order_hold_the_same() {
         let orders = git(&clones[0], &["show", "vermas/state:work_orders.jsonl"]);
         assert_eq!(orders.trim(), shown(&clones[0]).0.trim(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_cache_that_a_power_cut_spoiled_is_made_anew() {
+    let (p, mut store) = set_up();
+    let id = create(&mut store, "Ours");
+    drop(store);
+    let path = p.path.join(".git/vermas/cache.sqlite");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute("UPDATE meta SET v='an earlier boot' WHERE k='boot'", []).unwrap();
+    let page: u16 = db.query_row("PRAGMA page_size", [], |r| r.get(0)).unwrap();
+    drop(db);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[2 * usize::from(page)..].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    let mut store = open(&p.path);
+    assert_eq!(status(&mut store, &id), "open");
+    create(&mut store, "Another");
 }

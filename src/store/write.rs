@@ -294,8 +294,8 @@ impl Store {
         self.looked = None;
         let _lock = self.lock_state()?;
         let restored = self.places.restore()?;
-        if self.cache.is_none() {
-            self.cache = Cache::open(&self.places.cache(), true)?;
+        if !self.cache.as_ref().is_some_and(Cache::is_of_this_boot) {
+            self.cache = Cache::open_sound(&self.places.cache())?;
         }
         let tip = self.present_tip()?;
         let (rebuild, mut warnings) = (std::mem::take(&mut self.rebuild), Vec::new());
