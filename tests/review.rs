@@ -433,3 +433,16 @@ fn a_cache_that_a_power_cut_spoiled_is_made_anew() {
     assert_eq!(status(&mut store, &id), "open");
     create(&mut store, "Another");
 }
+
+#[test]
+fn a_work_folder_that_somebody_began_anew_gets_its_texts_back() {
+    let (p, mut store) = set_up();
+    create(&mut store, "Ours");
+    drop(store);
+    let work = p.path.join(".work");
+    std::fs::remove_dir_all(&work).unwrap();
+    std::fs::create_dir(&work).unwrap();
+    std::fs::write(work.join("events.jsonl"), "").unwrap();
+    create(&mut open(&p.path), "Another");
+    assert!(work.join("config.toml").exists() && work.join("templates/feature.toml").exists());
+}
