@@ -446,3 +446,20 @@ fn a_work_folder_that_somebody_began_anew_gets_its_texts_back() {
     create(&mut open(&p.path), "Another");
     assert!(work.join("config.toml").exists() && work.join("templates/feature.toml").exists());
 }
+
+#[test]
+fn a_remote_full_of_junk_does_not_fill_the_machine() {
+    let (p, mut store) = set_up();
+    create(&mut store, "Ours");
+    let junk: String = (0..200_000).map(|n| format!("junk {n}\n")).collect();
+    let theirs = with_file(&p.path, "vermas/state", "events/0123456789/000001.jsonl", junk.as_bytes());
+    store.refresh_objects();
+    store.merge(git_vermas::git::objects::parse_oid(&theirs).unwrap()).unwrap();
+    let aside = std::fs::metadata(p.path.join(".git/vermas/quarantine.jsonl")).unwrap().len();
+    assert!(aside < 1 << 20, "{aside} bytes set aside");
+    assert!(store.take_warnings().len() < 100);
+    drop(store);
+    std::fs::remove_file(p.path.join(".git/vermas/cache.sqlite")).unwrap();
+    open(&p.path).view().unwrap();
+    assert!(std::fs::metadata(p.path.join(".git/vermas/quarantine.jsonl")).unwrap().len() < 1 << 20);
+}
