@@ -343,10 +343,22 @@ fn happen(n: &mut Numbers, path: &Path, ids: &mut Vec<OrderId>) {
     let text = format!("{}", n.below(1000));
     match n.below(9) {
         0 => ids.push(create(&mut store, &text)),
-        1 if known => emit(&mut store, "work_order.updated", serde_json::json!({"work_order_id": id, "changes": {"title": text, "metadata.k": text}})),
+        1 if known => emit(
+            &mut store,
+            "work_order.updated",
+            serde_json::json!({"work_order_id": id, "changes": {"title": text, "metadata.k": text}}),
+        ),
         2 if known => close(&mut store, &id),
-        3 if known => emit(&mut store, "work_order.labels_changed", serde_json::json!({"work_order_id": id, "added": [text], "removed": ["1", "2"]})),
-        4 => emit(&mut store, "assignment.set", serde_json::json!({"agent": "app/workers/slot0", "ref_type": "work_order", "ref_id": id})),
+        3 if known => emit(
+            &mut store,
+            "work_order.labels_changed",
+            serde_json::json!({"work_order_id": id, "added": [text], "removed": ["1", "2"]}),
+        ),
+        4 => emit(
+            &mut store,
+            "assignment.set",
+            serde_json::json!({"agent": "app/workers/slot0", "ref_type": "work_order", "ref_id": id}),
+        ),
         5 => emit(&mut store, "assignment.cleared", serde_json::json!({"agent": "app/workers/slot0"})),
         6 if known => edit(&file, &id, &[("title", &text), ("updated_at", &now())]),
         7 => {

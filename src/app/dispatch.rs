@@ -185,10 +185,17 @@ pub fn make_worktree(session: &Session, slot: &Slot, base: &Base, reason: &str) 
     Ok(())
 }
 
-/// Where an earlier worker's unfinished work on this order was saved.
+/// How to bring in what an earlier worker on this order left unfinished.
 fn saved_work(session: &Session, order: &Order) -> Result<Option<String>, Fault> {
     let Some(name) = order.metadata("rescue").and_then(serde_json::Value::as_str) else { return Ok(None) };
-    Ok(rescue_read::get(&session.git(), name)?.map(|r| r.name))
+    Ok(rescue_read::get(&session.git(), name)?.map(|r| {
+        // A snapshot is of the form that stash makes: what was committed is its first parent.
+        if r.is_snapshot() {
+            format!("git merge {0}^1 && git stash apply {0}", r.name)
+        } else {
+            format!("git merge {}", r.name)
+        }
+    }))
 }
 
 /// Makes order and slot free again after a start that failed.

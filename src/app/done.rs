@@ -12,6 +12,7 @@ use crate::domain::event::Draft;
 use crate::domain::{AgentId, OrderId};
 use crate::git::status::{Untracked, head, operation, status};
 use crate::git::{history, merge};
+use crate::launch::SessionState;
 use crate::sys::process::Cmd;
 use crate::sys::{clock, env};
 
@@ -80,8 +81,12 @@ pub fn done(session: &mut Session, commit: bool, no_changes: bool, message: Opti
         base: base.branch,
         commits,
     };
+    // Looked at before it is recorded: afterwards QA may be fast, and what runs be the work on what it sent back.
+    let program = own_program(session, &slot)?;
     record(session, &slot, &id, &handed, no_changes)?;
-    end_session_later(session, &slot)?;
+    if let Some(pid) = program {
+        end_session_later(session, &slot, pid)?;
+    }
     Ok(handed)
 }
 
@@ -127,15 +132,23 @@ fn record(session: &mut Session, slot: &Slot, id: &OrderId, h: &HandedIn, no_cha
     })
 }
 
-/// The session ends after this command has returned, so that the agent sees that it was heard.
-fn end_session_later(session: &Session, slot: &Slot) -> Result<(), Fault> {
+/// The program of the session in which this is called; `None` outside of it.
+fn own_program(session: &Session, slot: &Slot) -> Result<Option<u32>, Fault> {
     if env::var("VERMAS_SESSION").as_deref() != Some(slot.session.as_str()) {
-        return Ok(());
+        return Ok(None);
     }
+    match slots::launcher_of(session, &slot.session)?.state(&slot.session)? {
+        SessionState::Running { pid } => Ok(Some(pid)),
+        _ => Ok(None),
+    }
+}
+
+/// The session ends after this command has returned, so that the agent sees that it was heard.
+fn end_session_later(session: &Session, slot: &Slot, pid: u32) -> Result<(), Fault> {
     let log = session.store.places().logs().join("end.log");
     crate::sys::fs::create_private_dir(&session.store.places().logs())?;
     Cmd::new(env::current_exe()?)
-        .args(["worker", "end-session", &format!("slot{}", slot.number)])
+        .args(["worker", "end-session", &format!("slot{}", slot.number), &pid.to_string()])
         .cwd(session.store.repo().main_worktree().unwrap_or_else(|| session.store.repo().common_dir()))
         .env_remove("VERMAS_SESSION")
         .env_remove("AGENT_ID")
@@ -143,19 +156,20 @@ fn end_session_later(session: &Session, slot: &Slot) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Waits a little for the program in a session to end by itself, then ends it. Called in the background by [`done`].
-pub fn end_session(session: &Session, slot: &Slot) -> Result<(), Fault> {
-    use crate::launch::SessionState::Running;
+/// Waits a little for this program of a session to end by itself, then ends the session. Called in the background by
+/// [`done`]. A session that was started anew meanwhile (work that QA sent back) has another program, and stays.
+pub fn end_session(session: &Session, slot: &Slot, pid: u32) -> Result<(), Fault> {
     let launcher = slots::launcher_of(session, &slot.session)?;
-    let first = launcher.state(&slot.session)?;
+    let state = || launcher.state(&slot.session);
     let deadline = clock::Deadline::after(GRACE);
-    while !deadline.passed() && matches!(launcher.state(&slot.session)?, Running { .. }) {
+    while !deadline.passed() && state()? == (SessionState::Running { pid }) {
         clock::sleep(PAUSE);
     }
-    // A session that was started anew meanwhile (work that QA sent back) has another process, and stays.
-    let now = launcher.state(&slot.session)?;
-    if now == first || !matches!(now, Running { .. }) {
-        launcher.stop(&slot.session)?;
+    match state()? {
+        SessionState::Running { pid: other } if other != pid => {}
+        _ => {
+            launcher.stop(&slot.session)?;
+        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::agents::{self, Backend, Invocation, Prompt, PromptFile, Role, Worker}
 use crate::domain::event::Draft;
 use crate::domain::order::Order;
 use crate::domain::{AgentId, OrderId};
-use crate::launch::{Launch, LaunchError, Launcher, SessionState, Tags, watch_start};
+use crate::launch::{Launch, LaunchError, Launcher, Tags, watch_start};
 use crate::sys::process::Cmd;
 use crate::sys::{env, fs, process, random};
 
@@ -84,15 +84,12 @@ pub fn start(
     };
     fs::create_private_dir(&session.store.places().logs())?;
     let started = launcher.start(&launch)?;
-    match watch_start(&*launcher, &slot.session, WATCH) {
-        Ok(SessionState::Running { .. } | SessionState::Exited { .. }) => {}
-        // A quick worker has handed in, and its session was taken away, before the watch was over.
-        Ok(SessionState::Gone) | Err(LaunchError::Died { code: None, .. }) if has_reported(session, slot)? => {}
-        Ok(SessionState::Gone) => return Err(Fault::failed(format!("the session {} is gone", slot.session))),
-        Err(e) => {
-            let _ = launcher.stop(&slot.session);
-            return Err(died(e, &backend.name));
-        }
+    if let Err(e) = watch_start(&*launcher, &slot.session, WATCH)
+        // A quick worker is done and gone before anybody looks.
+        && !has_handed_in(session, &order.id)?
+    {
+        let _ = launcher.stop(&slot.session);
+        return Err(died(e, &backend.name));
     }
     Ok(Running {
         session: slot.session.clone(),
@@ -102,10 +99,9 @@ pub fn start(
     })
 }
 
-/// Whether the worker of a slot has ended its session by handing in.
-fn has_reported(session: &mut Session, slot: &Slot) -> Result<bool, Fault> {
-    let agent = session.view()?.agent(&slot.agent)?.unwrap_or_default();
-    Ok(agent.state == "stopped" && agent.reason.as_deref() == Some("done"))
+fn has_handed_in(session: &mut Session, id: &str) -> Result<bool, Fault> {
+    let order = session.view()?.order(&id.parse()?)?;
+    Ok(order.is_some_and(|o| o.is_closed() || o.metadata("submitted").is_some()))
 }
 
 fn died(e: LaunchError, backend: &str) -> Fault {

@@ -11,7 +11,7 @@ use crate::store::{Filter, OrderRow, Tx};
 
 /// A record with what is computed beside it, as one line of JSON. The record is not taken apart for that: lists are long.
 pub fn listed(row: &OrderRow, blocked_by: &[String]) -> String {
-    let computed = json!({"ready": row.ready, "blocked_by": blocked_by, "conflicts": row.conflicts}).to_string();
+    let computed = json!({"ready": row.ready, "blocked_by": blocked_by, "conflicts": row.disputed}).to_string();
     match (row.record.strip_suffix('}'), computed.strip_prefix('{')) {
         (Some(record), Some(computed)) => format!("{record},{computed}"),
         _ => row.record.clone(),
@@ -113,7 +113,14 @@ pub fn create_batch(session: &mut Session, file: &str, text: &str, allow_secret:
                 match names.get(text) {
                     Some(id) => Ok(id.clone()),
                     None => {
-                        let id: OrderId = text.parse()?;
+                        let unknown = |_| {
+                            Fault::not_found(format!(
+                                "{} names no line of this file and no work order",
+                                crate::domain::text::quoted(text)
+                            ))
+                            .hint("a line is named by its \"ref\", a work order by its whole id")
+                        };
+                        let id: OrderId = text.parse().map_err(unknown)?;
                         require(tx, &id)?;
                         Ok(id)
                     }

@@ -8,7 +8,7 @@ use crate::domain::order::Order;
 pub struct Again {
     /// Why QA sent the work back.
     pub rejection: Option<String>,
-    /// Where the work of an earlier worker on this order was saved.
+    /// The commands that bring in what an earlier worker on this order left unfinished.
     pub rescue: Option<String>,
 }
 
@@ -29,7 +29,7 @@ pub fn of(order: &Order, agent: &str, base: &str, again: &Again) -> String {
     }
     if let Some(rescue) = &again.rescue {
         text.push_str(&format!(
-            "\nAn earlier worker's unfinished work is saved as {rescue}; git show {rescue} shows it.\n"
+            "\nAn earlier worker's unfinished work is saved. If it helps, bring it into your worktree: {rescue}\n"
         ));
     }
     text.push_str(&format!(

@@ -24,6 +24,8 @@ pub struct Killed {
     pub released: Option<String>,
     /// Where its unfinished work was saved.
     pub rescue: Option<String>,
+    /// The command that brings it back, on a branch of its own.
+    pub restore: Option<String>,
 }
 
 /// Starts the worker of a slot on the order it is assigned to, where no session of it runs.
@@ -91,6 +93,7 @@ pub fn kill(session: &mut Session, slot: &Slot, keep: bool) -> Result<Killed, Fa
         session_stopped,
         released: order.filter(|_| !keep).map(|o| o.to_string()),
         rescue: name,
+        restore: rescue.as_ref().map(restore),
     })
 }
 
@@ -102,6 +105,12 @@ pub fn rescue(session: &Session, slot: &Slot) -> Result<Option<crate::git::rescu
     }
     let base = base::of(session, None)?;
     Ok(snapshot(&git, &slot.path, slot.agent.as_str(), clock::now_millis(), &base.oid.to_string())?)
+}
+
+/// The command with which a person gets everything back that was saved, commits too.
+fn restore(saved: &crate::git::rescue::Rescue) -> String {
+    let command = if saved.is_snapshot() { "git stash branch" } else { "git branch" };
+    format!("{command} rescued {}", saved.name)
 }
 
 /// Takes the slot's worktree away, now that everything in it is saved; its next order gets a fresh one.
@@ -117,8 +126,9 @@ fn clean(session: &Session, slot: &Slot, rescue: &crate::git::rescue::Rescue) ->
     Ok(())
 }
 
-/// Removes a slot's worktree. What it holds beyond the base is saved under a rescue ref first, whose name is given.
-pub fn remove_worktree(session: &mut Session, slot: &Slot) -> Result<Option<String>, Fault> {
+/// Removes a slot's worktree. What it holds beyond the base is saved under a rescue ref first, whose name is given, with the
+/// command that brings it back.
+pub fn remove_worktree(session: &mut Session, slot: &Slot) -> Result<Option<(String, String)>, Fault> {
     if let Some(id) = slots::order_of(session, &slot.agent)? {
         return Err(Fault::conflict(format!("slot{} is at work on {id}", slot.number))
             .hint(format!("stop it first: git vermas worker kill slot{}", slot.number)));
@@ -133,5 +143,5 @@ pub fn remove_worktree(session: &mut Session, slot: &Slot) -> Result<Option<Stri
     let rescue = rescue(session, slot)?;
     let base = base::of(session, None)?;
     worktree_slot::remove(&git, &slot.path, &base.oid.to_string(), rescue.as_ref())?;
-    Ok(rescue.map(|r| r.name))
+    Ok(rescue.map(|r| (r.name.clone(), restore(&r))))
 }

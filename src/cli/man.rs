@@ -93,7 +93,8 @@ fn main_page(tree: &clap::Command) -> String {
         .filter(|c| !c.is_hide_set() && c.get_name() != "help")
         .map(|c| format!("git-vermas-{}", c.get_name()))
         .collect();
-    page.see_also(pages.iter().map(String::as_str).chain(["git", "git-worktree", "git-config", "tmux"]));
+    let programs = pages.iter().map(String::as_str).chain(["git", "git-worktree", "git-config", "tmux"]);
+    page.see_also(programs.map(|name| (name, 1)).chain(man_text::FORMATS));
     page.finish()
 }
 
@@ -110,7 +111,7 @@ fn command_page(command: &clap::Command) -> String {
     page.roff.text([bold("--json"), roman(", "), bold("--jsonl"), roman(", "), bold("--color"), roman(", ")]);
     page.roff.text([bold("--as"), roman(", "), bold("-C"), roman(" and "), bold("-q"), roman(", described in ")]);
     page.roff.text([bold("git-vermas"), roman("(1), may stand anywhere on the line.")]);
-    page.see_also(["git-vermas"]);
+    page.see_also([("git-vermas", 1)]);
     page.finish()
 }
 
@@ -188,14 +189,15 @@ impl Page {
         }
     }
 
-    fn see_also<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
+    /// Names of pages, each with its section.
+    fn see_also<'a>(&mut self, pages: impl IntoIterator<Item = (&'a str, u8)>) {
         self.roff.control("SH", ["SEE ALSO"]);
         let mut line: Vec<Inline> = Vec::new();
-        for name in names {
+        for (name, section) in pages {
             if !line.is_empty() {
                 line.push(roman(", "));
             }
-            line.extend([bold(name), roman("(1)")]);
+            line.extend([bold(name), roman(format!("({section})"))]);
         }
         self.roff.text(line);
     }

@@ -25,7 +25,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 ];
 
 const FILES: &[(&str, &str)] = &[
-    (".work/", "The state as files: the log of events, and what is derived from it. A worktree of the state branch."),
+    (
+        ".work/",
+        "The state as files: the log of events, and what is derived from it. Shared with other implementations.",
+    ),
     ("vermas/ under the common git directory", "What belongs to this machine: locks, caches, logs of sessions."),
     ("refs/heads/vermas/state", "The state branch, which travels with sync."),
     ("refs/vermas/rescue/", "What was in a worktree before it was removed or reset."),
@@ -47,3 +50,6 @@ const CONFIGURATION: &[(&str, &str)] = &[
     ("vermas.worker.setup, vermas.worker.env", "What prepares a fresh worktree; more variables to pass on."),
     ("color.vermas, color.ui, core.pager", "As for every command of git."),
 ];
+
+/// Pages that are written by hand, and their sections: what the files and the branch look like.
+pub const FORMATS: [(&str, u8); 1] = [("git-vermas-format", 5)];

@@ -124,9 +124,14 @@ impl Remove {
         let mut session = ctx.session()?;
         let slot = slots::parse(&session, &self.slot)?;
         let rescue = workers::remove_worktree(&mut session, &slot)?;
-        let record = json!({"slot": slot.number, "removed": slot.path, "rescue": rescue});
+        let record = json!({"slot": slot.number, "removed": slot.path, "rescue": rescue.as_ref().map(|r| &r.0), "restore": rescue.as_ref().map(|r| &r.1)});
         ctx.one(&record, |_| match &rescue {
-            Some(name) => format!("removed {}; what was in it is saved: git show {name}", slot.path.display()),
+            Some((name, restore)) => {
+                format!(
+                    "removed {}; what was in it is saved as {name}\nto have it back: {restore}",
+                    slot.path.display()
+                )
+            }
             None => format!("removed {}", slot.path.display()),
         });
         ctx.finish(&mut session);

@@ -316,8 +316,7 @@ mod tests {
 
     #[test]
     fn events_after_a_cycle_add_up_to_the_same_one_by_one() {
-        let mut list =
-            vec![event("x", 1, "a", Some(&["b"]), json!({})), event("x", 2, "b", Some(&["a"]), json!({}))];
+        let mut list = vec![event("x", 1, "a", Some(&["b"]), json!({})), event("x", 2, "b", Some(&["a"]), json!({}))];
         let heads = fold::<Seen>(list.clone()).heads;
         let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
         list.push(event("x", 3, "c", Some(&heads), json!({})));
@@ -328,8 +327,7 @@ mod tests {
 
     #[test]
     fn a_subject_that_outgrows_the_comparison_adds_up_to_the_same_one_by_one() {
-        let mut list =
-            vec![event("x", 2, "a", Some(&[]), json!({})), event("x", 1, "b", Some(&["a"]), json!({}))];
+        let mut list = vec![event("x", 2, "a", Some(&[]), json!({})), event("x", 1, "b", Some(&["a"]), json!({}))];
         let mut before = "b".to_owned();
         for n in 0..MOST_COMPARED + 8 {
             let id = format!("e{n:05}");

@@ -10,6 +10,8 @@ use super::order::{KNOWN_FIELDS, PLAIN_FIELDS};
 use super::text::is_steering;
 
 /// The events that lead from the record we wrote to the one that is there now.
+///
+/// A field that is missing is unchanged: a writer that does not know it leaves it out. What is to go is given empty.
 pub fn changed_order(base: &Map<String, Value>, now: &Map<String, Value>) -> Vec<Draft> {
     let Some(id) = now.get("id").and_then(Value::as_str) else { return Vec::new() };
     let actor = AgentId::foreign();
@@ -17,14 +19,14 @@ pub fn changed_order(base: &Map<String, Value>, now: &Map<String, Value>) -> Vec
     let mut changes = Map::new();
     for field in PLAIN_FIELDS.iter().copied().chain(["assignee", "created_by"]) {
         let new = field_of(now, field);
-        if new != field_of(base, field) && field != "status" {
+        if is_there(now, field) && new != field_of(base, field) && field != "status" {
             changes.insert(field.to_owned(), new.cloned().unwrap_or_default());
         }
     }
     let metadata = |r: &Map<String, Value>| r.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
     let (old_meta, new_meta) = (metadata(base), metadata(now));
     for key in old_meta.keys().chain(new_meta.keys()).collect::<BTreeSet<_>>() {
-        if old_meta.get(key) != new_meta.get(key) {
+        if is_there(now, "metadata") && old_meta.get(key) != new_meta.get(key) {
             changes.insert(format!("metadata.{key}"), new_meta.get(key).cloned().unwrap_or_default());
         }
     }
@@ -56,13 +58,13 @@ fn changed_sets(id: &str, base: &Map<String, Value>, now: &Map<String, Value>, a
         list.filter_map(Value::as_str).map(str::to_owned).collect()
     };
     let (old, new) = (labels(base), labels(now));
-    if old != new {
+    if is_there(now, "labels") && old != new {
         let added: Vec<_> = new.difference(&old).collect();
         let removed: Vec<_> = old.difference(&new).collect();
         let data = json!({"work_order_id": id, "added": added, "removed": removed});
         drafts.push(draft("labels_changed", actor, data));
     }
-    let (old, new) = (dependencies(base), dependencies(now));
+    let (old, new) = (dependencies(base), dependencies(if is_there(now, "dependencies") { now } else { base }));
     for (kind, list) in [("dependency_added", new.difference(&old)), ("dependency_removed", old.difference(&new))] {
         for (on, how) in list {
             let data = json!({"work_order_id": id, "depends_on_id": on, "type": how});
@@ -79,6 +81,11 @@ fn dependencies(r: &Map<String, Value>) -> BTreeSet<(String, String)> {
         Some((d.get("depends_on_id")?.as_str()?.to_owned(), kind.to_owned()))
     })
     .collect()
+}
+
+/// Whether the record says anything of a field, under its name or its other spelling.
+fn is_there(r: &Map<String, Value>, field: &str) -> bool {
+    r.contains_key(field) || (field == "issue_type" && r.contains_key("type"))
 }
 
 /// A field by its name or its other spelling; null and missing are the same, and so are the defaults.
@@ -189,6 +196,18 @@ mod tests {
             ["work_order.updated", "work_order.labels_changed", "work_order.status_changed", "work_order.closed"]
         );
         assert_eq!(drafts[0].data["changes"], json!({"title": "b", "metadata.k": 1}));
+    }
+
+    #[test]
+    fn a_field_left_out_is_unchanged_and_one_given_empty_is_removed() {
+        let base = map(json!({"id": "wo-1", "title": "a", "status": "open", "assignee": "ceo", "labels": ["x"],
+            "dependencies": [{"depends_on_id": "wo-2", "type": "blocks"}], "metadata": {"k": 1}}));
+        let naive = map(json!({"id": "wo-1", "title": "a", "status": "open"}));
+        assert_eq!(changed_order(&base, &naive), Vec::new());
+        let emptied = map(json!({"id": "wo-1", "title": "a", "status": "open", "assignee": null, "labels": [],
+            "dependencies": [], "metadata": {}}));
+        let kinds: Vec<String> = changed_order(&base, &emptied).into_iter().map(|d| d.kind).collect();
+        assert_eq!(kinds, ["work_order.updated", "work_order.labels_changed", "work_order.dependency_removed"]);
     }
 
     #[test]

@@ -52,8 +52,7 @@ impl Repo {
     /// A blob's bytes. One that is larger than [`LARGEST_BLOB`] is refused before it is unpacked.
     pub fn blob(&self, oid: Oid) -> Result<Vec<u8>, RepoError> {
         self.check_blob(oid)?;
-        let mut blob =
-            self.gix.find_blob(oid).map_err(|e| RepoError::broken(format!("read the file {oid}"), e))?;
+        let mut blob = self.gix.find_blob(oid).map_err(|e| RepoError::broken(format!("read the file {oid}"), e))?;
         Ok(blob.take_data())
     }
 
@@ -173,6 +172,20 @@ impl Repo {
                 // In a pack already, or packed by somebody meanwhile: git syncs its packs.
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes loose objects that a power cut left empty and that are not older than `since` (nanoseconds since the epoch).
+    pub fn remove_emptied_objects(&self, since: i64) -> std::io::Result<()> {
+        let top = self.common_dir().join("objects");
+        for folder in sys::fs::list(&top)?.into_iter().filter(|n| n.len() == 2) {
+            for name in sys::fs::list(&top.join(&folder))? {
+                let path = top.join(&folder).join(name);
+                if sys::fs::Stamp::of(&path).is_some_and(|s| s.size == 0 && s.mtime_ns >= since) {
+                    sys::fs::remove_file(&path)?;
+                }
             }
         }
         Ok(())

@@ -315,7 +315,9 @@ impl Tx<'_> {
     pub(super) fn settle_retired(&mut self) -> Result<()> {
         for (path, new_name) in std::mem::take(&mut self.read) {
             match new_name {
-                Some(new) => fs::rename(&path, &new).map_err(StoreError::io("note how far a replaced file was read"))?,
+                Some(new) => {
+                    fs::rename(&path, &new).map_err(StoreError::io("note how far a replaced file was read"))?
+                }
                 None => fs::remove_file(&path).map_err(StoreError::io("let a replaced file go"))?,
             }
         }

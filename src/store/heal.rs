@@ -23,11 +23,20 @@ impl Store {
     pub(super) fn sound_tip(&mut self) -> Result<Option<Oid>> {
         self.reclaim_lock(&self.places.state_ref)?;
         self.reclaim_lock(Places::BACKUP_REF)?;
+        self.clear_after_a_crash()?;
         match self.repo.ref_target(&self.places.state_ref) {
             Ok(Some(tip)) if self.is_readable(tip) => Ok(Some(tip)),
             Ok(None) => self.restore_branch(),
             Ok(Some(_)) | Err(_) => self.replace_broken_tip(),
         }
+    }
+
+    /// A publisher that never came to its end left its intent behind. If a power cut ended it, objects that it was writing
+    /// may be there empty, which `git fsck` complains of: those written since are removed. An empty object is none.
+    fn clear_after_a_crash(&self) -> Result<()> {
+        let Some(intent) = fs::Stamp::of(&self.places.intent()) else { return Ok(()) };
+        self.repo.remove_emptied_objects(intent.mtime_ns).map_err(StoreError::io("look for emptied objects"))?;
+        fs::remove_file(&self.places.intent()).map_err(StoreError::io("clear the intent"))
     }
 
     /// Removes a ref lock that a killed publisher of ours left. We hold the publishing lock, so that publisher is gone.

@@ -105,6 +105,7 @@ impl Store {
             if !self.is_fresh()? {
                 self.refresh()?;
             }
+            self.mend_after_a_crash();
             self.looked = Some(Deadline::after(FRESH_FOR));
         }
         self.present()
@@ -117,6 +118,17 @@ impl Store {
             self.read_without_writing()?;
         }
         self.present()
+    }
+
+    /// A publisher that was killed, or that lost its power, left a note. Where nobody publishes now, what it left half done
+    /// is mended; a disk that cannot be written only puts that off.
+    fn mend_after_a_crash(&mut self) {
+        if !fs::exists(&self.places.intent()) {
+            return;
+        }
+        if let Ok(Some(_lock)) = crate::sys::lock::try_acquire(&self.places.publish_lock()) {
+            let _ = self.publish_locked(false);
+        }
     }
 
     /// The state as the cache has it now.

@@ -201,17 +201,19 @@ impl Tx<'_> {
     /// After a crash an event may stand there twice; none is left out.
     pub(super) fn feed(&mut self, through: u64) -> Result<()> {
         let from: i64 = self.cache.meta("fed")?.and_then(|t| t.parse().ok()).unwrap_or(0);
-        let rows: Vec<(i64, i64)> = {
-            let mut q =
-                self.cache.db.prepare_cached("SELECT off, len FROM events WHERE off >= ? AND off < ? ORDER BY off")?;
-            q.query_map(params![from, through.cast_signed()], |r| Ok((r.get(0)?, r.get(1)?)))?
+        let own = super::replica::current(self.places)?;
+        let rows: Vec<(i64, i64, Option<String>)> = {
+            let sql = "SELECT off, len, home FROM events WHERE off >= ? AND off < ? ORDER BY off";
+            let mut q = self.cache.db.prepare_cached(sql)?;
+            q.query_map(params![from, through.cast_signed()], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
                 .collect::<std::result::Result<_, _>>()?
         };
         let mut bytes = Vec::new();
-        for (off, len) in rows {
+        for (off, len, home) in rows {
             let raw = fs::read_at(&self.log, off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
                 .map_err(StoreError::io("read .work/events.jsonl"))?;
-            if line::says_prev(&raw) {
+            let from_elsewhere = home.is_some_and(|h| !h.starts_with(&own));
+            if from_elsewhere || line::says_prev(&raw) {
                 bytes.extend_from_slice(&raw);
                 bytes.push(b'\n');
             }

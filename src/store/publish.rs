@@ -100,7 +100,12 @@ impl Store {
     /// Waits until the log is published up to `end`, publishing itself when nobody else does.
     pub(super) fn publish_through(&mut self, end: u64) -> Result<()> {
         if self.repo.settings().get("vermas.durability").as_deref() == Some("log") && self.count_loose()? < 100 {
-            return self.sync_log();
+            self.sync_log()?;
+            return self.with_state(|tx| {
+                tx.project()?;
+                tx.feed(end)?;
+                tx.finish().map(|_| ())
+            });
         }
         let deadline = Deadline::after(PUBLISH_WAIT);
         let mut first = true;
@@ -130,8 +135,8 @@ impl Store {
 
     /// Once the log is synced the change is safe; a branch that cannot be moved just now is a warning.
     fn publish_or_warn(&mut self) -> Result<()> {
-        self.sync_log()?;
         if let Err(e) = self.publish_locked(false) {
+            self.sync_log()?;
             self.warnings.push(format!("recorded, but not yet on {}: {e}", self.places.branch()));
         }
         Ok(())
@@ -163,6 +168,8 @@ impl Store {
             tip = self.sound_tip()?;
             self.catch_up_with(tip)?;
             let mut load = self.load(asked, tip)?;
+            // After the look, not before it: lines that others appended in between are acknowledged with ours.
+            self.sync_log()?;
             if load.events.is_empty() && load.texts.is_empty() && self.are_on_branch(tip, &load.projections)? {
                 load.projections = None;
             }
@@ -301,6 +308,8 @@ impl Store {
     /// Builds one commit and moves the branch from `old` to it. A branch that moved meanwhile is an error that says so.
     pub(super) fn commit_on(&mut self, load: &Load, base: &Base, old: Option<Oid>) -> Result<Commit> {
         let base = Base { parents: base.parents.clone(), root: base.root.clone(), message: base.message.clone() };
+        // Before the first object is written: whoever finds it after a crash knows what to look for.
+        fs::replace(&self.places.intent(), b"\n").map_err(StoreError::io("note that a commit is being made"))?;
         let mut commit = self.build_on(load, base)?;
         commit.parent = old;
         self.move_tip(commit.oid, old, load)?;
@@ -309,12 +318,12 @@ impl Store {
 
     fn move_tip(&self, new: Oid, old: Option<Oid>, load: &Load) -> Result<()> {
         let text = message::of(&load.events, |s| load.titles.get(s).cloned());
-        let mut moves = vec![RefMove { name: self.places.state_ref.clone(), new, old }];
-        // The copy against deletion follows at checkpoints: what came after it is in the log.
-        if load.projections.is_some() {
-            let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
-            moves.push(RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup });
-        }
+        // The copy against deletion moves along: the branch, `.work/` and our own folder may all be removed at once.
+        let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
+        let moves = [
+            RefMove { name: self.places.state_ref.clone(), new, old },
+            RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup },
+        ];
         self.move_refs_noted(&moves, text.lines().next().unwrap_or_default())
     }
 

@@ -9,6 +9,7 @@ use super::open::Store;
 use super::write::Tx;
 use crate::git::{EntryKind, Oid, Repo};
 use crate::sys::fs::{self, Stamp};
+use crate::wire::check::flaws;
 
 /// The largest file that is taken onto the branch, in bytes.
 const LARGEST: u64 = 4 << 20;
@@ -104,6 +105,12 @@ impl Store {
         };
         let mut changed = Vec::new();
         for (path, content) in candidates {
+            if let Some(flaw) = content.as_deref().and_then(|bytes| flaws(&path, bytes, None).into_iter().next()) {
+                // On the branch it would be refused by every remote that looks, and nothing could be shared any more.
+                let line = flaw.line.map(|n| format!("{n}:")).unwrap_or_default();
+                self.warnings.push(format!(".work/{path}:{line} {}; not shared until it is mended", flaw.reason));
+                continue;
+            }
             let old = on_branch.get(&path).map(|oid| self.repo.blob(*oid)).transpose()?;
             if old != content {
                 changed.push((path, content));

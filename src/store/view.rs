@@ -13,7 +13,7 @@ use crate::domain::assignment::Assignment;
 use crate::domain::causal::Folded;
 use crate::domain::event::Event;
 use crate::domain::message::Message;
-use crate::domain::order::Order;
+use crate::domain::order::{Conflict, Order};
 use crate::domain::{AgentId, OrderId, RefId};
 use crate::sys::fs;
 use crate::wire::line;
@@ -25,7 +25,7 @@ pub struct View<'a> {
 }
 
 /// A work order's row: what lists show, and the whole record as JSON.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OrderRow {
     pub id: String,
     pub status: String,
@@ -37,6 +37,8 @@ pub struct OrderRow {
     pub updated: i64,
     pub ready: bool,
     pub conflicts: i64,
+    /// The fields on which concurrent writers disagree, as `wo show` gives them.
+    pub disputed: Vec<Conflict>,
     pub parent: Option<String>,
     pub title: String,
     /// The record of FORMATS as one line of JSON.
@@ -44,7 +46,8 @@ pub struct OrderRow {
 }
 
 pub(super) const COLUMNS: &str =
-    "id, status, priority, type, assignee, created, updated, ready, conflicts, parent, title, rec";
+    "id, status, priority, type, assignee, created, updated, ready, conflicts, parent, title, rec,
+     CASE WHEN conflicts > 0 THEN fold END";
 
 pub(super) fn order_row(r: &Row<'_>) -> rusqlite::Result<OrderRow> {
     Ok(OrderRow {
@@ -57,10 +60,16 @@ pub(super) fn order_row(r: &Row<'_>) -> rusqlite::Result<OrderRow> {
         updated: r.get(6)?,
         ready: r.get(7)?,
         conflicts: r.get(8)?,
+        disputed: disputed(r.get::<_, Option<String>>(12)?.as_deref()),
         parent: r.get(9)?,
         title: r.get(10)?,
         record: r.get(11)?,
     })
+}
+
+/// The conflicts of a folded order; its column is asked for only where there are any.
+fn disputed(fold: Option<&str>) -> Vec<Conflict> {
+    fold.and_then(|t| parse::<Folded<Order>>(t).ok()).map(|f| f.state.conflicts()).unwrap_or_default()
 }
 
 /// How a list of orders is sorted.

@@ -86,8 +86,11 @@ pub fn endings(raw: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     starts.take(MOST_TRIED).map(|at| (&raw[at..], &raw[..at]))
 }
 
+/// An object, the bytes it was read from, and the torn part before them.
+pub type Salvaged<'a> = (Map<String, Value>, &'a [u8], &'a [u8]);
+
 /// What a torn line may still hold: the longest complete object that ends it and that `good` takes, and the rest before.
-pub fn salvage(raw: &[u8], good: impl Fn(&Map<String, Value>) -> bool) -> Option<(Map<String, Value>, &[u8], &[u8])> {
+pub fn salvage(raw: &[u8], good: impl Fn(&Map<String, Value>) -> bool) -> Option<Salvaged<'_>> {
     endings(raw).find_map(|(end, torn)| object(end).ok().filter(&good).map(|m| (m, end, torn)))
 }
 

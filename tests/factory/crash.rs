@@ -161,13 +161,14 @@ fn sixteen_processes_with_ten_creates_each_are_all_there_and_none_twice() {
 fn work_removed_by_hand_in_any_combination_comes_back_whole() {
     let p = Place::new();
     let order = p.create("kept");
-    std::fs::write(p.work().join("templates/own.toml"), "template = \"own\"\nversion = 1\n").unwrap();
+    std::fs::copy(p.work().join("templates/feature.toml"), p.work().join("templates/own.toml")).unwrap();
     p.vermas(&["wo", "comment", &order, "-m", "seen"]).ok();
     let before = p.git(&["ls-tree", "-r", "--name-only", "vermas/state"]);
     let remove_work = || std::fs::remove_dir_all(p.work()).unwrap();
     let remove_private = || std::fs::remove_dir_all(p.app.join(".git/vermas")).unwrap();
     let remove_branch = || drop(p.git(&["branch", "-qD", "vermas/state"]));
-    let removals: [(&str, Vec<&dyn Fn()>); 6] = [
+    type Step<'a> = &'a dyn Fn();
+    let removals: [(&str, Vec<Step<'_>>); 6] = [
         (".work", vec![&remove_work]),
         ("the branch", vec![&remove_branch]),
         (".work and the branch", vec![&remove_work, &remove_branch]),

@@ -82,7 +82,7 @@ fn project(stage: &Stage<'_>) -> Result<(), Fault> {
 fn plan(stage: &Stage<'_>) -> Result<Orders, Fault> {
     stage.say(Beat::Scene("What is to be done: three work orders"));
     let create =
-        |title: &str, more: &str| stage.type_line(HOME, &format!("git vermas wo create \"{title}\" {more}").trim_end());
+        |title: &str, more: &str| stage.type_line(HOME, format!("git vermas wo create \"{title}\" {more}").trim_end());
     let flag = create(FLAG, "--type feature --priority 1")?;
     let several = create(SEVERAL, "--type feature")?;
     let document = create(DOCUMENT, &format!("--dep {flag}"))?;

@@ -57,8 +57,8 @@ impl Kill {
             if let Some(id) = &k.released {
                 out.push_str(&format!("{id} is open again\n"));
             }
-            if let Some(name) = &k.rescue {
-                out.push_str(&format!("its unfinished work is saved: git show {name}\n"));
+            if let (Some(name), Some(restore)) = (&k.rescue, &k.restore) {
+                out.push_str(&format!("its unfinished work is saved as {name}\nto have it back: {restore}\n"));
             }
             out
         });
@@ -71,12 +71,14 @@ impl Kill {
 #[derive(Debug, clap::Args)]
 pub struct EndSession {
     slot: String,
+    /// The program that is to end
+    pid: u32,
 }
 
 impl EndSession {
     pub fn run(self, _ctx: &Context) -> Result<(), Fault> {
         let session = Session::open(None)?;
         let slot = slots::parse(&session, &self.slot)?;
-        done::end_session(&session, &slot)
+        done::end_session(&session, &slot, self.pid)
     }
 }
