@@ -106,10 +106,10 @@ fn a_file_written_back_from_an_older_read_takes_nothing_back() {
     assert_eq!(status(&mut store, &one), "closed");
 }
 
-/// A commit on `parent` whose tree is the parent's with one more file of `size` bytes.
-fn with_large_file(repo: &Path, parent: &str, path: &str, size: usize) -> String {
+/// A commit on `parent` whose tree is the parent's with one more file.
+fn with_file(repo: &Path, parent: &str, path: &str, bytes: &[u8]) -> String {
     let blob = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(blob.path(), vec![b'x'; size]).unwrap();
+    std::fs::write(blob.path(), bytes).unwrap();
     let oid = git_in(repo, &["hash-object", "-w", "--stdin"], Some(blob.path()));
     let index = repo.join(".git/hostile-index");
     let run = |args: &[&str]| {
@@ -128,7 +128,7 @@ fn a_remote_with_a_file_that_is_too_large_stops_nobody() {
     for path in ["events/0123456789/000001.jsonl", "evidence/wo-1/large.log"] {
         let (p, mut store) = set_up();
         let id = create(&mut store, "Ours");
-        let theirs = with_large_file(&p.path, "vermas/state", path, (64 << 20) + 1);
+        let theirs = with_file(&p.path, "vermas/state", path, &vec![b'x'; (64 << 20) + 1]);
         store.refresh_objects();
         let tip = git_vermas::git::objects::parse_oid(&theirs).unwrap();
         let _ = store.merge(tip);
@@ -244,6 +244,19 @@ fn published(path: &Path) -> Vec<String> {
     segments
         .flat_map(|s| git(path, &["show", &format!("vermas/state:{s}")]).lines().map(str::to_owned).collect::<Vec<_>>())
         .collect()
+}
+
+#[test]
+fn a_checkpoint_shows_what_another_clone_published_without_one() {
+    let (p, mut store) = set_up();
+    let id = create(&mut store, "Ours");
+    store.checkpoint().unwrap();
+    drop(store);
+    let other = clone_of(&p.path, "other");
+    close(&mut open(&other), &id);
+    merge(&p.path, &other);
+    open(&p.path).checkpoint().unwrap();
+    assert!(git(&p.path, &["show", "vermas/state:work_orders.jsonl"]).contains("\"closed\""));
 }
 
 #[test]
@@ -398,4 +411,52 @@ fn clones_that_met_in_any_order_hold_the_same() {
         let orders = git(&clones[0], &["show", "vermas/state:work_orders.jsonl"]);
         assert_eq!(orders.trim(), shown(&clones[0]).0.trim(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_cache_that_a_power_cut_spoiled_is_made_anew() {
+    let (p, mut store) = set_up();
+    let id = create(&mut store, "Ours");
+    drop(store);
+    let path = p.path.join(".git/vermas/cache.sqlite");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute("UPDATE meta SET v='an earlier boot' WHERE k='boot'", []).unwrap();
+    let page: u16 = db.query_row("PRAGMA page_size", [], |r| r.get(0)).unwrap();
+    drop(db);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[2 * usize::from(page)..].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    let mut store = open(&p.path);
+    assert_eq!(status(&mut store, &id), "open");
+    create(&mut store, "Another");
+}
+
+#[test]
+fn a_work_folder_that_somebody_began_anew_gets_its_texts_back() {
+    let (p, mut store) = set_up();
+    create(&mut store, "Ours");
+    drop(store);
+    let work = p.path.join(".work");
+    std::fs::remove_dir_all(&work).unwrap();
+    std::fs::create_dir(&work).unwrap();
+    std::fs::write(work.join("events.jsonl"), "").unwrap();
+    create(&mut open(&p.path), "Another");
+    assert!(work.join("config.toml").exists() && work.join("templates/feature.toml").exists());
+}
+
+#[test]
+fn a_remote_full_of_junk_does_not_fill_the_machine() {
+    let (p, mut store) = set_up();
+    create(&mut store, "Ours");
+    let junk: String = (0..200_000).map(|n| format!("junk {n}\n")).collect();
+    let theirs = with_file(&p.path, "vermas/state", "events/0123456789/000001.jsonl", junk.as_bytes());
+    store.refresh_objects();
+    store.merge(git_vermas::git::objects::parse_oid(&theirs).unwrap()).unwrap();
+    let aside = std::fs::metadata(p.path.join(".git/vermas/quarantine.jsonl")).unwrap().len();
+    assert!(aside < 1 << 20, "{aside} bytes set aside");
+    assert!(store.take_warnings().len() < 100);
+    drop(store);
+    std::fs::remove_file(p.path.join(".git/vermas/cache.sqlite")).unwrap();
+    open(&p.path).view().unwrap();
+    assert!(std::fs::metadata(p.path.join(".git/vermas/quarantine.jsonl")).unwrap().len() < 1 << 20);
 }

@@ -43,12 +43,34 @@ impl Cache {
         if !may_create {
             return Ok(None);
         }
+        Self::discard(path)?;
+        Self::attempt(path, true)
+    }
+
+    fn discard(path: &Path) -> Result<()> {
         for suffix in ["", "-journal", "-wal", "-shm"] {
             let mut name = path.as_os_str().to_owned();
             name.push(suffix);
             fs::remove_file(Path::new(&name)).map_err(super::StoreError::io("replace the cache"))?;
         }
+        Ok(())
+    }
+
+    /// Opens the file under the state lock. One that was written before a power cut may be spoiled anywhere, as it is not
+    /// synced: an empty one takes its place.
+    pub fn open_sound(path: &Path) -> Result<Option<Self>> {
+        if let Some(cache) = Self::open(path, true)?
+            && cache.is_of_this_boot()
+        {
+            return Ok(Some(cache));
+        }
+        Self::discard(path)?;
         Self::attempt(path, true)
+    }
+
+    /// Whether no power cut has come since it was written.
+    pub fn is_of_this_boot(&self) -> bool {
+        self.built().is_ok_and(|b| b.boot.is_empty() || b.boot == fs::boot_id())
     }
 
     /// A cache that lives in memory only, where the disk cannot be written.

@@ -15,6 +15,8 @@ use crate::wire::line;
 
 /// How much of the log's end is compared to tell whether it is still the same log.
 const TAIL: u64 = 64;
+/// How many lines set aside are reported one by one.
+const MOST_WARNINGS: usize = 50;
 /// How many bytes of lines from the branch are put into the log in one write.
 const CHUNK: usize = 1 << 20;
 
@@ -239,6 +241,12 @@ impl Tx<'_> {
     /// Puts a line aside and says so, once.
     pub(super) fn set_aside(&mut self, file: &str, number: u64, bytes: &[u8], reason: &str) -> Result<()> {
         if self.quarantine.add(self.places, file, number, bytes, reason)? {
+            if self.warnings.len() == MOST_WARNINGS {
+                self.warnings.push("and more lines that were set aside; see them all: `git vermas doctor`".to_owned());
+            }
+            if self.warnings.len() >= MOST_WARNINGS {
+                return Ok(());
+            }
             let line = if number > 0 { format!(", line {number}") } else { String::new() };
             self.warnings.push(format!(".work/{file}{line}: {reason}; set aside, see `git vermas doctor`"));
         }

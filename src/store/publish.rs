@@ -268,7 +268,8 @@ impl Store {
             let size = fs::Stamp::of(&self.places.orders()).map_or(0, |s| s.size)
                 + fs::Stamp::of(&self.places.messages()).map_or(0, |s| s.size);
             let due = since + bytes >= CHECKPOINT_BYTES.max(size);
-            let asked = checkpoint && (since + bytes > 0 || cache.meta("checkpointed")?.is_none());
+            // A tip that came from elsewhere may hold events that its projections do not show.
+            let asked = checkpoint && (bytes > 0 || cache.meta("checkpointed")? != tip.map(|t| t.to_string()));
             let projections = if due || asked {
                 Some([project::canonical(cache, Table::Orders)?.0, project::canonical(cache, Table::Messages)?.0])
             } else {
@@ -488,7 +489,7 @@ impl Store {
                 let since = if checkpointed { 0 } else { since + written };
                 cache.set_meta("since_checkpoint", &since.to_string())?;
                 if checkpointed {
-                    cache.set_meta("checkpointed", "1")?;
+                    cache.set_meta("checkpointed", &c.oid.to_string())?;
                 }
             }
             Ok(())

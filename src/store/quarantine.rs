@@ -1,6 +1,6 @@
 //! Lines that cannot be used: kept with file, line number and reason, reported once, never deleted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +22,16 @@ pub struct Quarantined {
     sum: i64,
 }
 
+/// How many lines of one file of events are set aside one by one. Those behind them stay where they are, in the log or on
+/// the branch, while a projection is written anew without them; a file of junk is no reason to hold it twice.
+const MOST_OF_A_FILE: usize = 1000;
+
 /// The file of lines set aside, read when first needed.
 #[derive(Default)]
 pub struct Quarantine {
     known: Option<BTreeSet<(String, i64)>>,
+    /// How many lines of each file are known.
+    counts: BTreeMap<String, usize>,
     new: Vec<Quarantined>,
 }
 
@@ -34,11 +40,19 @@ impl Quarantine {
     pub fn add(&mut self, places: &Places, file: &str, number: u64, bytes: &[u8], reason: &str) -> Result<bool> {
         if self.known.is_none() {
             let all = list(places)?;
+            for q in &all {
+                *self.counts.entry(q.file.clone()).or_default() += 1;
+            }
             self.known = Some(all.into_iter().map(|q| (q.file, q.sum)).collect());
+        }
+        let count = self.counts.entry(file.to_owned()).or_default();
+        if *count >= MOST_OF_A_FILE && file.starts_with("events") {
+            return Ok(false);
         }
         let sum = sum(bytes);
         let fresh = self.known.as_mut().is_some_and(|k| k.insert((file.to_owned(), sum)));
         if fresh {
+            *count += 1;
             let text = String::from_utf8_lossy(bytes).into_owned();
             self.new.push(Quarantined { file: file.to_owned(), line: number, reason: reason.to_owned(), text, sum });
         }

@@ -294,8 +294,8 @@ impl Store {
         self.looked = None;
         let _lock = self.lock_state()?;
         let restored = self.places.restore()?;
-        if self.cache.is_none() {
-            self.cache = Cache::open(&self.places.cache(), true)?;
+        if !self.cache.as_ref().is_some_and(Cache::is_of_this_boot) {
+            self.cache = Cache::open_sound(&self.places.cache())?;
         }
         let tip = self.present_tip()?;
         let (rebuild, mut warnings) = (std::mem::take(&mut self.rebuild), Vec::new());
@@ -307,7 +307,7 @@ impl Store {
                 tx.see_tip(tip);
                 prepare(cache)?;
                 tx.catch_up()?;
-                if let Some(from) = restored.log_was_gone.then(|| tip.or_else(|| self.lost_tip())).flatten() {
+                if let Some(from) = (restored.log_was_gone || restored.log_was_replaced).then(|| tip.or_else(|| self.lost_tip())).flatten() {
                     tx.take_in_texts_of(from)?;
                 }
                 tx.adopt()?;
