@@ -307,7 +307,10 @@ impl Store {
                 tx.see_tip(tip);
                 prepare(cache)?;
                 tx.catch_up()?;
-                if let Some(from) = (restored.log_was_gone || restored.log_was_replaced).then(|| tip.or_else(|| self.lost_tip())).flatten() {
+                if let Some(from) = (restored.log_was_gone || restored.log_was_replaced)
+                    .then(|| tip.or_else(|| self.lost_tip()))
+                    .flatten()
+                {
                     tx.take_in_texts_of(from)?;
                 }
                 tx.adopt()?;
