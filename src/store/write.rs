@@ -307,7 +307,10 @@ impl Store {
                 tx.see_tip(tip);
                 prepare(cache)?;
                 tx.catch_up()?;
-                if let Some(from) = (restored.log_was_gone || restored.log_was_replaced).then(|| tip.or_else(|| self.lost_tip())).flatten() {
+                if let Some(from) = (restored.log_was_gone || restored.log_was_replaced)
+                    .then(|| tip.or_else(|| self.lost_tip()))
+                    .flatten()
+                {
                     tx.take_in_texts_of(from)?;
                 }
                 tx.adopt()?;
@@ -345,7 +348,9 @@ impl Store {
         let Some(tip) = self.repo.ref_target(&self.places.state_ref).unwrap_or_default() else { return Ok(None) };
         let built = self.cache.as_ref().map(Cache::built).transpose()?.unwrap_or_default();
         let log_is_empty = fs::Stamp::of(&self.places.log()).is_none_or(|s| s.size == 0);
-        Ok(Some(tip).filter(|t| crate::git::objects::parse_oid(&built.tip) == Some(*t) || log_is_empty || self.has_segments(*t)))
+        Ok(Some(tip).filter(|t| {
+            crate::git::objects::parse_oid(&built.tip) == Some(*t) || log_is_empty || self.has_segments(*t)
+        }))
     }
 
     fn lock_state(&self) -> Result<lock::FileLock> {
