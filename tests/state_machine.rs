@@ -93,6 +93,20 @@ fn now() -> String {
 }
 
 #[test]
+fn a_foreign_change_to_a_line_that_was_not_projected_yet_takes_nothing_back() {
+    let (p, mut store) = set_up();
+    let id = create(&mut store, "Ours");
+    // Recorded, and the projection is behind: as in the moment between the two.
+    let event = serde_json::json!({"event_id": "evt-closed", "event_type": "work_order.status_changed", "actor": "ceo",
+        "timestamp": now(), "data": {"work_order_id": id, "from_status": "open", "to_status": "closed"}});
+    let mut log = std::fs::OpenOptions::new().append(true).open(p.path.join(".work/events.jsonl")).unwrap();
+    std::io::Write::write_all(&mut log, format!("{event}\n").as_bytes()).unwrap();
+    edit(&p.path.join(".work/work_orders.jsonl"), &id, &[("title", "Theirs"), ("updated_at", &now())]);
+    assert_eq!(title(&mut store, &id), "Theirs");
+    assert_eq!(status(&mut store, &id), "closed");
+}
+
+#[test]
 fn a_file_written_back_from_an_older_read_takes_nothing_back() {
     let (p, mut store) = set_up();
     let (one, two) = (create(&mut store, "One"), create(&mut store, "Two"));
@@ -461,4 +475,27 @@ fn a_remote_full_of_junk_does_not_fill_the_machine() {
     std::fs::remove_file(p.path.join(".git/vermas/cache.sqlite")).unwrap();
     open(&p.path).view().unwrap();
     assert!(std::fs::metadata(p.path.join(".git/vermas/quarantine.jsonl")).unwrap().len() < 1 << 20);
+}
+
+#[test]
+fn a_claim_that_others_here_overtook_is_no_copied_clone() {
+    let (p, mut store) = set_up();
+    let id = create(&mut store, "Ours");
+    let on = store.checkpoint().unwrap().unwrap();
+    let data = serde_json::json!({"work_order_id": id, "agent": "ceo"});
+    let decide =
+        |tx: &mut git_vermas::store::Tx<'_>| tx.emit(&Draft::new("work_order.assigned", &AgentId::ceo(), data));
+    let claim = store.detached::<_, StoreError>(on, decide).unwrap().commit.unwrap();
+    let replica = || std::fs::read_to_string(p.path.join(".git/vermas/replica")).unwrap();
+    let before = replica();
+    create(&mut open(&p.path), "Meanwhile");
+    // The remote took the claim; here it is joined like any other machine's commit.
+    let mut store = open(&p.path);
+    assert!(store.take_over(claim, on).is_err());
+    store.merge(claim).unwrap();
+    assert_eq!(replica(), before, "{:?}", store.take_warnings());
+    assert_eq!(store.view().unwrap().order(&id).unwrap().unwrap().assignee(), Some("ceo"));
+    let all = published(&p.path);
+    let once: std::collections::BTreeSet<&String> = all.iter().collect();
+    assert_eq!(once.len(), all.len(), "every event stands on the branch once");
 }

@@ -57,7 +57,11 @@ impl Store {
         let load = Load::of_events(events, assignments);
         let root = self.repo.tree(self.repo.commit(on)?.tree)?;
         let base = Base { parents: vec![on], root, message: None };
-        Ok(self.build_on(&load, base)?.oid)
+        let commit = self.build_on(&load, base)?;
+        // It stands in our own folder: should this clone go on before the remote has taken it, it is no copy's doing.
+        let claimed = commit.segments.last().map(|(_, oid)| oid.to_string()).unwrap_or_default();
+        self.with_state(|tx| tx.cache.set_meta(super::union::CLAIMED, &claimed))?;
+        Ok(commit.oid)
     }
 
     /// Takes over a commit that the remote has accepted: the branch moves to it, and its events become ours.

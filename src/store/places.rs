@@ -162,11 +162,11 @@ impl Places {
     }
 
     fn make_pin(&self) -> Result<()> {
+        use std::io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
         match fs::hard_link(&self.log(), &self.pin()) {
-            // Another file system, or one without hard links: the branch alone guards the log there.
-            Err(e) if e.kind() == std::io::ErrorKind::CrossesDevices || e.kind() == std::io::ErrorKind::Unsupported => {
-                Ok(())
-            }
+            // Another file system, or one without hard links (FAT says that it is not permitted): the branch alone guards
+            // the log there.
+            Err(e) if [CrossesDevices, Unsupported, PermissionDenied, TooManyLinks].contains(&e.kind()) => Ok(()),
             other => other.map_err(StoreError::io("pin .work/events.jsonl")),
         }
     }

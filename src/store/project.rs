@@ -221,7 +221,8 @@ impl Tx<'_> {
         if !bytes.is_empty() {
             super::append::lines(&self.places.feed(), &bytes)?;
         }
-        self.cache.set_meta("fed", &through.to_string())
+        // One that waited longer may come with less.
+        self.cache.set_meta("fed", &from.max(through.cast_signed()).to_string())
     }
 }
 
@@ -258,4 +259,27 @@ pub(super) fn canonical(cache: &super::cache::Cache, table: Table) -> Result<(Ve
         bytes.push(b'\n');
     }
     Ok((bytes, changed))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::{AgentId, Draft};
+    use crate::store::{Store, StoreError};
+    use crate::sys::fs;
+
+    #[test]
+    fn a_feed_that_is_asked_to_go_less_far_repeats_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        crate::sys::process::Cmd::new("git").cwd(dir.path()).args(["init", "-q"]).run().unwrap();
+        let repo = crate::git::Repo::discover(dir.path()).unwrap();
+        let (mut store, _) = crate::store::init(repo, None).unwrap();
+        let say = |store: &mut Store| {
+            let draft = Draft::new("test.said", &AgentId::ceo(), serde_json::json!({}));
+            store.write::<_, StoreError>(|tx| tx.emit(&draft)).unwrap();
+        };
+        say(&mut store);
+        store.with_state(|tx| tx.feed(0).and_then(|()| tx.finish())).unwrap();
+        say(&mut store);
+        assert_eq!(fs::read(&store.places.feed()).unwrap().iter().filter(|b| **b == b'\n').count(), 2);
+    }
 }

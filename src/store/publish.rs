@@ -93,7 +93,8 @@ pub(super) struct Commit {
     pub oid: Oid,
     parent: Option<Oid>,
     homes: Vec<(String, usize)>,
-    segments: Vec<(String, Oid)>,
+    /// The segments that are new or longer, the newest last.
+    pub segments: Vec<(String, Oid)>,
 }
 
 impl Store {

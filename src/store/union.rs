@@ -15,6 +15,9 @@ use crate::git::{Entry, EntryKind, Oid};
 use crate::sys::fs;
 use crate::sys::process::Cmd;
 
+/// The meta key of the segment that our last claim made, as the remote may have it while our branch does not.
+pub(super) const CLAIMED: &str = "claimed";
+
 /// What came of a merge.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Merged {
@@ -120,6 +123,8 @@ impl Store {
         theirs: &BTreeMap<String, Segment>,
     ) -> Result<BTreeMap<String, Segment>> {
         let own = replica::current(&self.places)?;
+        let claimed = self.cache.as_ref().map(|c| c.meta(CLAIMED)).transpose()?.flatten();
+        let is_claim = |s: &Segment| claimed.as_deref() == Some(&s.oid.to_string());
         let mut chosen = theirs.clone();
         let mut copied = false;
         for (path, o) in ours {
@@ -133,13 +138,13 @@ impl Store {
                     if a.starts_with(&b) {
                         chosen.insert(path.clone(), o.clone());
                     } else if !b.starts_with(&a) || o.replica == own {
-                        copied |= o.replica == own;
+                        copied |= o.replica == own && !is_claim(t);
                     }
                 }
             }
         }
         // Somebody else writes under our name: a clone that was copied with its git directory.
-        copied |= theirs.iter().any(|(p, t)| t.replica == own && !ours.contains_key(p));
+        copied |= theirs.iter().any(|(p, t)| t.replica == own && !ours.contains_key(p) && !is_claim(t));
         if copied {
             replica::renew(&self.places)?;
             self.warnings.push(
