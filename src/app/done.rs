@@ -104,6 +104,17 @@ fn record(session: &mut Session, slot: &Slot, id: &OrderId, h: &HandedIn, no_cha
     let agent = slot.agent.clone();
     session.write(|tx| {
         let order = super::orders::require(tx, id)?;
+        // Somebody may have stopped the worker, or closed the order, since it was looked at.
+        if order.is_closed() || order.assignee().is_some_and(|a| a != agent.as_str()) {
+            let holder = order.assignee().unwrap_or("nobody");
+            return Err(Fault::conflict(format!(
+                "{id} is {} and with {holder}, so it cannot be handed in",
+                order.status()
+            ))
+            .hint(
+                "your commits are safe on your branch; ask the supervisor: co send supervisor -s \"...\" --type HELP",
+            ));
+        }
         let changes = json!({
             "metadata.submitted": h.commit, "metadata.branch": h.branch,
             "metadata.no_changes": if no_changes { json!(true) } else { json!(null) },

@@ -216,6 +216,7 @@ impl From<StoreError> for Fault {
             }
             StoreError::Cache { .. } if e.is_full_disk() => crate::sys::fs::no_room().into(),
             StoreError::Cache { .. } => Self::failed(text).hint("git vermas rebuild"),
+            StoreError::Raced => Self::failed(text).hint("nothing is lost; try again"),
             StoreError::Busy { .. } => Self::failed(text).hint("see what runs: git vermas doctor"),
         }
     }

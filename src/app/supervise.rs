@@ -48,6 +48,10 @@ pub fn round(session: &mut Session) -> Result<Round, Fault> {
         for m in &done {
             let id = m.id.parse()?;
             let now = tx.now();
+            // Another round may have been faster.
+            if tx.message(&id)?.is_none_or(|now| now.read_at.is_some()) {
+                continue;
+            }
             tx.emit_all(&mail::read(m, &id, &supervisor, now))?;
             let wish = NewMail {
                 to: qa.clone(),
@@ -63,6 +67,9 @@ pub fn round(session: &mut Session) -> Result<Round, Fault> {
         }
         for s in &dead {
             let agent: AgentId = s.agent.parse()?;
+            if tx.agent(&agent)?.state == "stopped" {
+                continue;
+            }
             let order = s.work_order_id.as_deref().unwrap_or_default();
             let data = json!({"agent": agent, "reason": "its session is gone", "exit_code": s.exit_code, "work_order_id": order});
             tx.emit(&Draft::new("agent.stopped", &supervisor, data))?;

@@ -18,6 +18,8 @@ pub enum StoreError {
     Cache { path: String, why: String },
     #[error("another command of git vermas holds {what} for more than {seconds} seconds")]
     Busy { what: &'static str, seconds: u64 },
+    #[error("the state branch was moved by others each time it was looked at")]
+    Raced,
     /// It is not known whether the change reached the disk. Trying again is safe: the events keep their ids.
     #[error("outcome unknown: {what}: {}", crate::sys::fs::plain(source))]
     Unknown { what: String, source: io::Error },

@@ -70,6 +70,9 @@ pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
     let tip = store.repo.ref_target(&places.state_ref)?;
     if tip.is_none() {
         let _lock = store.lock_publishing()?;
+        if let Some(oid) = remote {
+            store.check_tip(oid, None)?;
+        }
         let (new, what) = match remote {
             Some(oid) => (oid, format!("branch {}, taken over from the remote", places.branch())),
             None => (root_commit(&store.repo)?, format!("branch {}", places.branch())),

@@ -164,7 +164,7 @@ impl Store {
     ///
     /// After a crash the branch holds its old tip or the new one; the next publishing takes up what is loose.
     pub(super) fn publish_locked(&mut self, checkpoint: bool) -> Result<Option<Oid>> {
-        let (mut tip, mut asked) = (None, checkpoint);
+        let (mut tip, mut asked, mut settled) = (None, checkpoint, false);
         for _ in 0..MOST_RACES {
             tip = self.sound_tip()?;
             self.catch_up_with(tip)?;
@@ -189,12 +189,13 @@ impl Store {
                     Err(e) => return Err(e),
                 }
             }
-            asked = false;
+            (asked, settled) = (false, true);
             if self.count_loose()? == 0 {
-                break;
+                return Ok(tip);
             }
         }
-        Ok(tip)
+        // What others have added since is theirs to publish.
+        if settled { Ok(tip) } else { Err(StoreError::Raced) }
     }
 
     /// Lets the cache know what a branch holds that was mended, put back or moved since it last looked: events that are

@@ -50,7 +50,7 @@ impl Store {
                 other => return other,
             }
         }
-        Err(StoreError::Busy { what: "the state branch", seconds: 0 })
+        Err(StoreError::Raced)
     }
 
     fn merge_once(&mut self, ours: Option<Oid>, theirs: Oid) -> Result<Merged> {
@@ -93,21 +93,26 @@ impl Store {
     /// Theirs holds ours: the branch moves to it. What theirs may have dropped all the same is published again.
     fn fast_forward(&mut self, ours: Option<Oid>, theirs: Oid) -> Result<Merged> {
         let state = crate::git::refs::RefMove { name: self.places.state_ref.clone(), new: theirs, old: ours };
-        // Whether everything that the new tip names can be read is looked at before the branch moves: no command would
-        // get past a tip that cannot.
-        let known = match ours {
-            Some(o) => branch::segments_of(&self.repo, self.repo.commit(o)?.tree)?,
-            None => BTreeMap::new(),
-        };
-        for (path, segment) in branch::segments_of(&self.repo, self.repo.commit(theirs)?.tree)? {
-            if known.get(&path) != Some(&segment) {
-                self.repo.check_blob(segment.oid)?;
-            }
-        }
+        self.check_tip(theirs, ours)?;
         self.move_refs_noted(&[state], "vermas: sync")?;
         let arrived = self.with_state(|tx| tx.finish().map(|_| tx.arrived))?;
         let tip = self.publish_locked(false)?;
         Ok(Merged { tip, arrived, kept_both: Vec::new() })
+    }
+
+    /// Whether everything that a new tip names beside `known` can be read. Looked at before the branch moves there: no
+    /// command would get past a tip that cannot.
+    pub(super) fn check_tip(&self, tip: Oid, known: Option<Oid>) -> Result<()> {
+        let known = match known {
+            Some(o) => branch::segments_of(&self.repo, self.repo.commit(o)?.tree)?,
+            None => BTreeMap::new(),
+        };
+        for (path, segment) in branch::segments_of(&self.repo, self.repo.commit(tip)?.tree)? {
+            if known.get(&path) != Some(&segment) {
+                self.repo.check_blob(segment.oid)?;
+            }
+        }
+        Ok(())
     }
 
     fn canonical_projections(&self) -> Result<[Vec<u8>; 2]> {
