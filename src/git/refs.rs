@@ -33,6 +33,10 @@ impl Repo {
         }
         let found = self.gix.try_find_reference(name).map_err(|e| RepoError::broken(format!("read {name}"), e))?;
         let Some(mut found) = found else { return Ok(None) };
+        // Ours point at commits directly: nothing of the object database is touched for them.
+        if let Some(id) = found.target().try_id() {
+            return Ok(Some(id.to_owned()));
+        }
         let id = found.peel_to_id().map_err(|e| RepoError::broken(format!("read {name}"), e))?;
         Ok(Some(id.detach()))
     }
