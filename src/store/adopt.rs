@@ -4,22 +4,17 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rusqlite::{OptionalExtension, params};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::cache::sum;
 use super::error::{Result, StoreError};
 use super::fold::events_of;
 use super::write::Tx;
-use crate::domain::assignment::Target;
 use crate::domain::causal::{Folded, fold};
-use crate::domain::event::Draft;
 use crate::domain::order::Order;
-use crate::domain::{AgentId, RefId, Timestamp, record};
+use crate::domain::{RefId, Timestamp, record};
 use crate::sys::fs::{self, Stamp};
 use crate::wire::{json as wire_json, line};
-
-/// The largest assignment file that is looked at, in bytes.
-const LARGEST_ASSIGNMENT: u64 = 4096;
 
 /// How many versions of a record are tried to find the one that a file shows.
 const MOST_VERSIONS: usize = 64;
@@ -353,121 +348,6 @@ impl Tx<'_> {
         }
         Ok(())
     }
-
-    fn adopt_assignments(&mut self) -> Result<()> {
-        let names: Vec<String> = fs::list(&self.places.work)
-            .map_err(StoreError::io("look into .work"))?
-            .into_iter()
-            .filter(|n| n.starts_with(".assignment-"))
-            .collect();
-        let known = self.known_files()?;
-        for name in &names {
-            let row = known.iter().find(|(n, ..)| n == name);
-            self.adopt_assignment_file(name, row)?;
-        }
-        let taken_away = self.restored.log_was_gone || self.rebuilt;
-        for (name, agent, content, _) in known.iter().filter(|(n, ..)| !names.contains(n)) {
-            if taken_away {
-                self.cache
-                    .db
-                    .prepare_cached("INSERT OR IGNORE INTO pending(subject) VALUES(?)")?
-                    .execute([format!("assignment/{agent}")])?;
-            } else if !content.is_empty() {
-                self.adopt_target(&agent.parse().unwrap_or_else(|_| AgentId::foreign()), None)?;
-            }
-            self.cache.db.prepare_cached("DELETE FROM files WHERE name=?")?.execute([name])?;
-        }
-        Ok(())
-    }
-
-    #[expect(clippy::type_complexity, reason = "the columns of one table, used by the function above alone")]
-    fn known_files(&self) -> Result<Vec<(String, String, String, Option<String>)>> {
-        let mut q = self.cache.db.prepare_cached("SELECT name, agent, content, stamp FROM files")?;
-        let rows = q.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
-        Ok(rows.collect::<std::result::Result<_, _>>()?)
-    }
-
-    fn adopt_assignment_file(
-        &mut self,
-        name: &str,
-        row: Option<&(String, String, String, Option<String>)>,
-    ) -> Result<()> {
-        let path = self.places.work.join(name);
-        let Some(stamp) = Stamp::of(&path).filter(|s| s.size <= LARGEST_ASSIGNMENT) else { return Ok(()) };
-        let shown = serde_json::to_string(&stamp).unwrap_or_default();
-        if row.is_some_and(|(_, _, _, s)| s.as_deref() == Some(&shown)) {
-            return Ok(());
-        }
-        let bytes = fs::read(&path).map_err(StoreError::io(format!("read .work/{name}")))?;
-        let content = String::from_utf8_lossy(&bytes).trim().to_owned();
-        let agent = match row {
-            Some((_, agent, ..)) => agent.parse().ok(),
-            None => self.agent_of_file(name)?,
-        };
-        let Some(agent) = agent else {
-            return self.set_aside(name, 1, &bytes, "no agent has an assignment file of this name");
-        };
-        if row.is_none_or(|(_, _, old, _)| *old != content) {
-            let target = if content.is_empty() { None } else { content.parse::<Target>().ok() };
-            if target.is_none() && !content.is_empty() {
-                self.set_aside(name, 1, &bytes, "no assignment: write work_order:ID, mail:ID or process:ID")?;
-            } else if row.is_some() || !self.is_stale(&agent, &stamp)? {
-                self.adopt_target(&agent, target)?;
-            } else {
-                self.cache
-                    .db
-                    .prepare_cached("INSERT OR IGNORE INTO pending(subject) VALUES(?)")?
-                    .execute([format!("assignment/{agent}")])?;
-            }
-        }
-        self.cache
-            .db
-            .prepare_cached("INSERT OR REPLACE INTO files(name, agent, content, stamp) VALUES(?,?,?,?)")?
-            .execute(params![name, agent.as_str(), content, shown])?;
-        Ok(())
-    }
-
-    /// Whether the file is older than what the events say: a projection that was not brought up to date.
-    fn is_stale(&mut self, agent: &AgentId, stamp: &Stamp) -> Result<bool> {
-        let subject = format!("assignment/{agent}");
-        let mut q = self.cache.db.prepare_cached("SELECT fold FROM others WHERE subject=?")?;
-        let text: Option<String> = q.query_row([&subject], |r| r.get(0)).optional()?;
-        let Some(text) = text else { return Ok(false) };
-        let f: Folded<crate::domain::assignment::Assignment> = super::fold::parse(&text)?;
-        Ok(stamp.mtime_ns / 1_000_000 <= f.last.at.millis())
-    }
-
-    fn adopt_target(&mut self, agent: &AgentId, target: Option<Target>) -> Result<()> {
-        let current = self.assignment(agent)?.target();
-        if current == target {
-            return Ok(());
-        }
-        let draft = match (&target, &current) {
-            (Some(t), _) => Draft::new(
-                "assignment.set",
-                &AgentId::foreign(),
-                json!({"agent": agent, "ref_type": t.ref_type, "ref_id": t.ref_id, "adopted": true}),
-            ),
-            (None, old) => Draft::new(
-                "assignment.cleared",
-                &AgentId::foreign(),
-                json!({"agent": agent, "previous_ref": old.as_ref().map(Target::to_string), "adopted": true}),
-            ),
-        };
-        self.emit_adopted(&draft)?;
-        Ok(())
-    }
-
-    /// Which agent an assignment file of this name belongs to: one we know, or what the name can only mean.
-    fn agent_of_file(&mut self, name: &str) -> Result<Option<AgentId>> {
-        for agent in self.view()?.agents()? {
-            if agent.assignment_file() == name {
-                return Ok(Some(agent));
-            }
-        }
-        let plain = name.strip_prefix(".assignment-").unwrap_or_default();
-        Ok(guess_agent(plain))
-    }
 }
 
 /// The id in a line that begins as ours do, without reading the rest.
@@ -475,61 +355,4 @@ fn quick_id(text: &[u8]) -> Option<&str> {
     let rest = text.strip_prefix(b"{\"id\":\"")?;
     let end = rest.iter().take(160).position(|b| *b == b'"')?;
     std::str::from_utf8(&rest[..end]).ok()
-}
-
-/// An agent from a file name in which `-` stands for `/`: the known roles first, then a name of one part.
-fn guess_agent(plain: &str) -> Option<AgentId> {
-    for (mark, path) in [("-workers-", "/workers/"), ("-qa-", "/qa/"), ("-teams-", "/teams/")] {
-        if let Some((factory, rest)) = plain.rsplit_once(mark) {
-            return format!("{factory}{path}{rest}").parse().ok();
-        }
-    }
-    for role in ["supervisor", "qa"] {
-        if let Some(factory) = plain.strip_suffix(role).and_then(|f| f.strip_suffix('-')) {
-            return format!("{factory}/{role}").parse().ok();
-        }
-    }
-    plain.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_name_leads_back_to_its_agent() {
-        for agent in ["ceo", "my-app/workers/slot2", "my-app/supervisor", "my-app/qa", "my-app/qa/judge", "a/teams/x-y"]
-        {
-            let id: AgentId = agent.parse().unwrap();
-            let plain = id.assignment_file();
-            assert_eq!(guess_agent(plain.strip_prefix(".assignment-").unwrap()), Some(id));
-        }
-    }
-
-    #[test]
-    fn what_a_replaced_file_gained_is_taken_in_again_where_recording_it_failed() {
-        let dir = tempfile::tempdir().unwrap();
-        crate::sys::process::Cmd::new("git").cwd(dir.path()).args(["init", "-q"]).run().unwrap();
-        let repo = crate::git::Repo::discover(dir.path()).unwrap();
-        let (mut store, _) = crate::store::init(repo, None).unwrap();
-        let (folder, now) = (store.places.retired(), crate::sys::clock::now_millis());
-        fs::create_dir_all(&folder).unwrap();
-        let lines = [("wo-py1", now), ("wo-py2", now - 60_000)];
-        for (id, since) in lines {
-            let line = format!("{{\"id\":\"{id}\",\"title\":\"Theirs\"}}\n");
-            fs::replace(&folder.join(format!("orders-1-0-{since}")), line.as_bytes()).unwrap();
-        }
-        let cache = store.cache.as_ref().unwrap();
-        let mut tx = Tx::begin(&store, cache, crate::store::places::Restored::default()).unwrap();
-        tx.see_tip(store.tip().unwrap());
-        tx.catch_up().unwrap();
-        tx.adopt().unwrap();
-        assert_eq!(tx.unsaved.len(), 2);
-        drop(tx);
-        cache.rollback();
-        for (id, _) in lines {
-            assert!(store.view().unwrap().order(&id.parse().unwrap()).unwrap().is_some(), "{id}");
-        }
-        assert!(fs::list(&folder).unwrap().iter().all(|n| !n.ends_with(&format!("-0-{now}"))));
-    }
 }

@@ -11,6 +11,7 @@
 //! branch tip) and rebuilt when the key does not fit; nothing is ever read from it that the log or the branch lacks.
 
 mod adopt;
+mod adopt_assignments;
 mod append;
 mod branch;
 mod cache;
