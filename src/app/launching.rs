@@ -64,11 +64,10 @@ pub fn start(
     again: &Again,
 ) -> Result<Running, Fault> {
     let launcher = slots::launcher(session)?;
-    let (invocation, role) = words(session, slot, order, backend, base, again)?;
+    let invocation = words(session, slot, order, backend, base, again)?;
     if let Some(PromptFile { path, text }) = &invocation.prompt_file {
         fs::replace_durably(path, text.as_bytes())?;
     }
-    let _ = role;
     let launch = Launch {
         name: slot.session.clone(),
         cwd: slot.path.clone(),
@@ -138,7 +137,7 @@ fn words(
     backend: &Backend,
     base: &Base,
     again: &Again,
-) -> Result<(Invocation, PathBuf), Fault> {
+) -> Result<Invocation, Fault> {
     let dir = session.store.places().sessions().join(format!("slot{}", slot.number));
     fs::create_private_dir(&session.store.places().private)?;
     fs::create_private_dir(&session.store.places().sessions())?;
@@ -151,7 +150,7 @@ fn words(
     let prompt = Prompt {
         text: prompt::of(order, slot.agent.as_str(), &base.branch, again),
         show: format!("wo show {}", order.id),
-        role_file: Some(role_file.clone()),
+        role_file: Some(role_file),
         role_text: Some(role),
         settings_file: Some(settings_file),
         session_id: Some(uuid()),
@@ -159,7 +158,7 @@ fn words(
         prompt_file: Some(dir.join("PROMPT.md")),
         git_dir: Some(session.store.repo().common_dir().to_owned()),
     };
-    Ok((backend.start(&prompt)?, role_file))
+    Ok(backend.start(&prompt)?)
 }
 
 /// A random UUID (version 4), the form in which Claude Code takes session ids.

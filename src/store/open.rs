@@ -31,17 +31,7 @@ const FRESH_FOR: Duration = Duration::from_millis(5);
 impl Store {
     /// Opens the state of a repository that `init` has set up, here or, by its state branch, elsewhere.
     pub fn open(repo: Repo) -> Result<Self> {
-        let places = Places::of(&repo);
-        let mut store = Self {
-            repo,
-            places,
-            cache: None,
-            log: None,
-            rebuild: false,
-            look_for_evidence: false,
-            warnings: Vec::new(),
-            looked: None,
-        };
+        let mut store = Self::unopened(repo);
         if !store.is_initialised()? {
             return Err(StoreError::NotInitialised);
         }

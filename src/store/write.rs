@@ -136,10 +136,8 @@ impl<'a> Tx<'a> {
 
     fn add(&mut self, event: Event) -> Result<String> {
         let id = event.id.clone();
+        self.overlay.apply(self.cache, &event)?;
         self.unsaved.push(event);
-        let (before, last) = self.unsaved.split_at(self.unsaved.len() - 1);
-        let _ = before;
-        self.overlay.apply(self.cache, &last[0])?;
         Ok(id)
     }
 
