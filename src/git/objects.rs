@@ -194,6 +194,7 @@ impl Repo {
     /// Writes an object, and once more where a power cut had left an empty file in its place: that one counts as there,
     /// and would stay.
     fn write_whole(&self, write: impl Fn() -> Result<Oid, RepoError>) -> Result<Oid, RepoError> {
+        sys::world::point(sys::world::Act::Object, self.common_dir())?;
         let oid = write()?;
         let path = self.loose_path(oid);
         if sys::fs::metadata(&path).is_ok_and(|m| m.len() == 0) {

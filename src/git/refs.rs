@@ -11,6 +11,7 @@ use super::error::RepoError;
 use super::objects::Author;
 use super::repo::Repo;
 use crate::sys;
+use crate::sys::world::{Act, point};
 
 /// How long another process may hold a ref's lock before we say so.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -61,6 +62,9 @@ impl Repo {
         let mut edits = Vec::with_capacity(moves.len());
         for m in moves {
             edits.push(edit(m, message)?);
+        }
+        if let Some(first) = moves.first() {
+            point(Act::Ref, &self.lock_path(&first.name))?;
         }
         let fail = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_WAIT);
         let prepared = self
@@ -116,6 +120,7 @@ impl Repo {
 
     /// Removes a ref whatever it points at; one that is not there is no error.
     pub fn remove_ref(&self, name: &str) -> Result<(), RepoError> {
+        point(Act::Ref, &self.loose_ref_path(name))?;
         let name: FullName = name.try_into().map_err(|e| RepoError::broken("name a ref", e))?;
         let change = Change::Delete { expected: PreviousValue::Any, log: RefLog::AndReference };
         self.gix

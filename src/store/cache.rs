@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::error::Result;
+use super::error::{Result, StoreError};
 use super::schema;
 use crate::sys::fs;
+use crate::sys::world::{Act, point};
 
 /// How long a reader waits for a writer's commit.
 const BUSY: Duration = Duration::from_secs(10);
@@ -51,7 +52,7 @@ impl Cache {
         for suffix in ["", "-journal", "-wal", "-shm"] {
             let mut name = path.as_os_str().to_owned();
             name.push(suffix);
-            fs::remove_file(Path::new(&name)).map_err(super::StoreError::io("replace the cache"))?;
+            fs::remove_file(Path::new(&name)).map_err(StoreError::io("replace the cache"))?;
         }
         Ok(())
     }
@@ -96,7 +97,7 @@ impl Cache {
             if empty != 0 {
                 return Ok(None);
             }
-            fs::set_mode(path, 0o600).map_err(super::StoreError::io("make the cache private"))?;
+            fs::set_mode(path, 0o600).map_err(StoreError::io("make the cache private"))?;
             db.execute_batch(&format!(
                 "BEGIN IMMEDIATE; {} PRAGMA user_version={}; COMMIT;",
                 schema::CREATE,
@@ -153,11 +154,22 @@ impl Cache {
     }
 
     pub fn begin(&self) -> Result<()> {
+        Self::point()?;
         Ok(self.db.execute_batch("BEGIN IMMEDIATE")?)
     }
 
     pub fn commit(&self) -> Result<()> {
+        Self::point()?;
         Ok(self.db.execute_batch("COMMIT")?)
+    }
+
+    /// SQLite reaches the disk by itself; what it would say of a failure is said here.
+    fn point() -> Result<()> {
+        point(Act::Cache, Path::new("cache.sqlite")).map_err(|e| match e.kind() {
+            std::io::ErrorKind::StorageFull => StoreError::cache(super::error::FULL),
+            std::io::ErrorKind::ReadOnlyFilesystem => StoreError::cache("attempt to write a readonly database"),
+            _ => StoreError::cache(&e.to_string()),
+        })
     }
 
     /// Undoes what was not committed; harmless where nothing was begun.

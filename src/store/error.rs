@@ -46,6 +46,10 @@ impl StoreError {
         }
     }
 
+    pub(super) fn cache(why: &str) -> Self {
+        Self::Cache { path: "vermas/cache.sqlite under the git directory".to_owned(), why: why.to_owned() }
+    }
+
     /// For `map_err`: says what was being done.
     pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
@@ -58,7 +62,7 @@ pub(super) const FULL: &str = "disk is full";
 
 impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> Self {
-        Self::Cache { path: "vermas/cache.sqlite under the git directory".to_owned(), why: e.to_string() }
+        Self::cache(&e.to_string())
     }
 }
 

@@ -183,7 +183,7 @@ impl Places {
         }
         let mut log = fs::open_append_shared(&self.log()).map_err(StoreError::io("open .work/events.jsonl"))?;
         fs::append(&mut log, &missing).map_err(StoreError::io("put back lines of .work/events.jsonl"))?;
-        log.sync_data().map_err(StoreError::io("sync .work/events.jsonl"))?;
+        fs::sync_data(&log, &self.log()).map_err(StoreError::io("sync .work/events.jsonl"))?;
         fs::remove_file(&self.pin()).map_err(StoreError::io("move the pin"))?;
         self.make_pin()
     }

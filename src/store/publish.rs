@@ -151,7 +151,7 @@ impl Store {
     /// Flushes the log to the disk. A failure is never tried again into a success.
     fn sync_log(&self) -> Result<()> {
         let file = fs::open_append_shared(&self.places.log()).map_err(StoreError::io("open .work/events.jsonl"))?;
-        file.sync_data()
+        fs::sync_data(&file, &self.places.log())
             .map_err(|source| StoreError::Unknown { what: "cannot sync .work/events.jsonl".to_owned(), source })
     }
 

@@ -2,8 +2,13 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::world;
+
 /// Milliseconds since the Unix epoch, UTC. `VERMAS_CLOCK` (milliseconds, or an RFC 3339 time) fixes it for tests.
 pub fn now_millis() -> i64 {
+    if let Some(world) = world::entered() {
+        return world.now_millis();
+    }
     if let Some(fixed) = super::env::var("VERMAS_CLOCK") {
         if let Ok(ms) = fixed.parse::<i64>() {
             return ms;
@@ -26,15 +31,15 @@ pub struct Deadline(Instant);
 
 impl Deadline {
     pub fn after(d: Duration) -> Self {
-        Self(Instant::now() + d)
+        Self(instant() + d)
     }
 
     pub fn passed(self) -> bool {
-        Instant::now() >= self.0
+        instant() >= self.0
     }
 
     pub fn left(self) -> Duration {
-        self.0.saturating_duration_since(Instant::now())
+        self.0.saturating_duration_since(instant())
     }
 }
 
@@ -44,15 +49,22 @@ pub struct Stopwatch(Instant);
 
 impl Stopwatch {
     pub fn start() -> Self {
-        Self(Instant::now())
+        Self(instant())
     }
 
     pub fn elapsed(self) -> Duration {
-        self.0.elapsed()
+        instant().saturating_duration_since(self.0)
     }
 }
 
 /// Waits; the only sleep in the program.
 pub fn sleep(d: Duration) {
-    std::thread::sleep(d);
+    match world::entered() {
+        Some(world) => world.pause(d),
+        None => std::thread::sleep(d),
+    }
+}
+
+fn instant() -> Instant {
+    world::entered().map_or_else(Instant::now, |w| w.instant())
 }

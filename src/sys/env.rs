@@ -38,6 +38,9 @@ pub fn var(name: &str) -> Option<String> {
 
 /// A variable as the system gives it; unset and empty are `None`.
 pub fn var_os(name: &str) -> Option<OsString> {
+    if let Some(world) = super::world::entered() {
+        return world.var(name);
+    }
     #[expect(clippy::disallowed_methods, reason = "this is the one door to the environment")]
     let value = std::env::var_os(name);
     value.filter(|v| !v.is_empty())

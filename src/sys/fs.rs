@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use super::world::{self, Act};
+
 /// The largest file that is read whole, in bytes.
 pub const MAX_WHOLE_FILE: u64 = 1 << 30;
 
@@ -69,14 +71,14 @@ pub fn open_read(path: &Path) -> io::Result<File> {
 pub fn open_append(path: &Path) -> io::Result<File> {
     let mut o = OpenOptions::new();
     o.append(true).read(true).create(true).mode(0o600).custom_flags(nofollow());
-    o.open(path).map_err(|e| named(path, &e))
+    world::point(Act::Open, path).and_then(|()| o.open(path)).map_err(|e| named(path, &e))
 }
 
 /// Opens a file of `.work/` for appending, creating it with mode 0644 (other implementations share it).
 pub fn open_append_shared(path: &Path) -> io::Result<File> {
     let mut o = OpenOptions::new();
     o.append(true).read(true).create(true).mode(0o644).custom_flags(nofollow());
-    o.open(path).map_err(|e| named(path, &e))
+    world::point(Act::Open, path).and_then(|()| o.open(path)).map_err(|e| named(path, &e))
 }
 
 /// Reads exactly `len` bytes at `offset`.
@@ -124,11 +126,13 @@ fn replace_with(path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<
     let write = || -> io::Result<()> {
         let mut o = OpenOptions::new();
         o.write(true).create_new(true).mode(mode).custom_flags(nofollow());
+        world::point(Act::Open, &temporary)?;
         let mut file = o.open(&temporary)?;
-        file.write_all(bytes)?;
+        write_whole(&mut file, &temporary, bytes)?;
         if sync {
-            file.sync_data()?;
+            sync_data(&file, &temporary)?;
         }
+        world::point(Act::Rename, path)?;
         #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
         std::fs::rename(&temporary, path)
     };
@@ -138,11 +142,34 @@ fn replace_with(path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<
     })
 }
 
+/// Writes to the end of a file that nobody else writes to.
+fn write_whole(file: &mut File, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (arrives, refused) = world::allowance(path, bytes.len());
+    file.write_all(&bytes[..arrives])?;
+    match refused {
+        None => world::stamp(file),
+        Some(e) => Err(cut_off(e)),
+    }
+}
+
+/// The error of a write of which a part was let through.
+fn cut_off(e: io::Error) -> io::Error {
+    if cfg!(debug_assertions) {
+        super::fault::after_a_part();
+    }
+    e
+}
+
 /// Appends in one `write`. Either the whole line is there afterwards, or an error says that it is not known.
 pub fn append(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    let (arrives, mut refused) = world::allowance(Path::new("the end of a file"), bytes.len());
     loop {
-        match file.write(bytes) {
-            Ok(n) if n == bytes.len() => return Ok(()),
+        let written = file.write(&bytes[..arrives]);
+        if let Some(e) = refused.take() {
+            return Err(cut_off(e));
+        }
+        match written {
+            Ok(n) if n == bytes.len() => return world::stamp(file),
             Ok(_) => return Err(io::Error::new(io::ErrorKind::StorageFull, "only a part was written")),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
@@ -150,13 +177,25 @@ pub fn append(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Flushes what was written to an open file to the disk.
+pub fn sync_data(file: &File, path: &Path) -> io::Result<()> {
+    world::point(Act::Sync, path)?;
+    if world::synced(file)? { Ok(()) } else { file.sync_data() }
+}
+
 /// Flushes a file's data to the disk.
 pub fn sync_path(path: &Path) -> io::Result<()> {
-    File::open(path).and_then(|f| f.sync_all()).map_err(|e| named(path, &e))
+    let sync = || -> io::Result<()> {
+        let file = File::open(path)?;
+        world::point(Act::Sync, path)?;
+        if world::synced(&file)? { Ok(()) } else { file.sync_all() }
+    };
+    sync().map_err(|e| named(path, &e))
 }
 
 /// Creates a directory and its parents.
 pub fn create_dir_all(path: &Path) -> io::Result<()> {
+    world::point(Act::MakeDir, path).map_err(|e| named(path, &e))?;
     #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
     std::fs::create_dir_all(path).map_err(|e| named(path, &e))
 }
@@ -172,6 +211,7 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
 }
 
 pub fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    world::point(Act::Mark, path).map_err(|e| named(path, &e))?;
     #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|e| named(path, &e))
 }
@@ -189,6 +229,7 @@ pub fn exists(path: &Path) -> bool {
 
 /// Removes a file; one that is not there is no error.
 pub fn remove_file(path: &Path) -> io::Result<()> {
+    world::point(Act::Remove, path).map_err(|e| named(path, &e))?;
     #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(named(path, &e)),
@@ -198,6 +239,7 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
 
 /// Removes a directory tree that we made; links inside are removed, never followed.
 pub fn remove_dir_all(path: &Path) -> io::Result<()> {
+    world::point(Act::Remove, path).map_err(|e| named(path, &e))?;
     #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
     match std::fs::remove_dir_all(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(named(path, &e)),
@@ -207,12 +249,16 @@ pub fn remove_dir_all(path: &Path) -> io::Result<()> {
 
 /// Removes an empty directory; one that is not empty or not there is left as it is.
 pub fn remove_dir_if_empty(path: &Path) {
+    if world::point(Act::Remove, path).is_err() {
+        return;
+    }
     #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
     let _ = std::fs::remove_dir(path);
 }
 
 /// Gives a file a second name; an existing second name is an error.
 pub fn hard_link(existing: &Path, new: &Path) -> io::Result<()> {
+    world::point(Act::Link, new).map_err(|e| named(new, &e))?;
     #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
     std::fs::hard_link(existing, new).map_err(|e| named(new, &e))
 }
@@ -220,6 +266,7 @@ pub fn hard_link(existing: &Path, new: &Path) -> io::Result<()> {
 /// Copies a file's bytes and its time of change, which an index needs: git tells from it which entries to look at twice.
 /// After a crash the copy may be there in part; it is for files that only their maker reads.
 pub fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
+    world::point(Act::Open, to).map_err(|e| named(to, &e))?;
     let mut source = open_read(from).map_err(|e| named(from, &e))?;
     let mut write = || -> io::Result<()> {
         let mut o = OpenOptions::new();
@@ -231,11 +278,13 @@ pub fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    world::point(Act::Rename, from).map_err(|e| named(from, &e))?;
     #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
     std::fs::rename(from, to).map_err(|e| named(from, &e))
 }
 
 pub fn symlink(target: &Path, link: &Path) -> io::Result<()> {
+    world::point(Act::Link, link).map_err(|e| named(link, &e))?;
     std::os::unix::fs::symlink(target, link).map_err(|e| named(link, &e))
 }
 
@@ -300,5 +349,8 @@ impl Stamp {
 
 /// The identifier of this boot, which changes with every power cut; empty where the system does not say.
 pub fn boot_id() -> String {
+    if let Some(world) = world::entered() {
+        return world.boot_id();
+    }
     read_to_string(Path::new("/proc/sys/kernel/random/boot_id")).map(|s| s.trim().to_owned()).unwrap_or_default()
 }

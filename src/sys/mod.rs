@@ -4,9 +4,12 @@
 
 pub mod clock;
 pub mod env;
+mod fault;
 pub mod fs;
 pub mod lock;
 pub mod marked;
 pub mod process;
 pub mod random;
+pub mod simulated;
 pub mod watch;
+pub mod world;

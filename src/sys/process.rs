@@ -208,7 +208,8 @@ impl Cmd {
         out
     }
 
-    fn command(&self) -> Command {
+    fn command(&self) -> io::Result<Command> {
+        super::world::point(super::world::Act::Start, Path::new(&self.program))?;
         #[expect(clippy::disallowed_methods, reason = "this is the one door to other programs")]
         let mut c = Command::new(&self.program);
         c.args(&self.args);
@@ -224,7 +225,7 @@ impl Cmd {
         if let Some(d) = &self.cwd {
             c.current_dir(d);
         }
-        c
+        Ok(c)
     }
 
     fn start_error(&self, source: io::Error) -> ProcessError {
@@ -237,7 +238,7 @@ impl Cmd {
 
     /// Runs to the end and returns what it left, whatever its exit code.
     pub fn output(&self) -> Result<Output, ProcessError> {
-        let mut c = self.command();
+        let mut c = self.command().map_err(|e| self.start_error(e))?;
         if !self.foreground {
             c.process_group(0);
         }
@@ -268,13 +269,13 @@ impl Cmd {
 
     /// Runs with our own standard streams (an editor, `tmux attach`, a pager) and no deadline.
     pub fn interactive(&self) -> Result<ExitStatus, ProcessError> {
-        let mut c = self.command();
+        let mut c = self.command().map_err(|e| self.start_error(e))?;
         c.status().map_err(|e| self.start_error(e))
     }
 
     /// Runs to the end with standard output and error passed through, standard input as given, and no deadline.
     pub fn piped_into(&self, bytes: &[u8]) -> Result<ExitStatus, ProcessError> {
-        let mut c = self.command();
+        let mut c = self.command().map_err(|e| self.start_error(e))?;
         c.stdin(Stdio::piped());
         let mut child = c.spawn().map_err(|e| self.start_error(e))?;
         if let Some(mut pipe) = child.stdin.take() {
@@ -287,7 +288,7 @@ impl Cmd {
     /// Starts a background process in a session of its own, with its output appended to `log`, and returns its id. It
     /// outlives us.
     pub fn spawn_detached(&self, log: &Path) -> Result<u32, ProcessError> {
-        let mut c = self.command();
+        let mut c = self.command().map_err(|e| self.start_error(e))?;
         c.process_group(0);
         let (out, err) = open_log(log).map_err(|e| self.start_error(e))?;
         c.stdin(Stdio::null()).stdout(out).stderr(err);
@@ -297,8 +298,10 @@ impl Cmd {
 
     /// Replaces this process by the command; returns only when that failed.
     pub fn exec(&self) -> ProcessError {
-        let mut c = self.command();
-        let source = c.exec();
+        let source = match self.command() {
+            Ok(mut c) => c.exec(),
+            Err(e) => e,
+        };
         self.start_error(source)
     }
 
