@@ -2,7 +2,7 @@
 //!
 //! # The house
 //!
-//! A layer names only those after its arrow; a test (`tests/architecture.rs`) reads this tree and holds it to that.
+//! A layer names only those after its arrow; a test (`tests/suite/architecture.rs`) reads this tree and holds it to that.
 //!
 //! ```text
 //! domain → nothing of ours    pure rules: ids, events, folds, decisions

@@ -1,0 +1,10 @@
+//! The program as its users meet it: real repositories, real remotes, real sessions, nothing of the person's touched.
+
+mod bad_input;
+mod common;
+mod crash;
+mod interop;
+mod qa;
+mod sync;
+mod wo;
+mod worker;

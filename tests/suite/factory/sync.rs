@@ -1,0 +1,333 @@
+//! Clones that change things apart come to hold the same, whatever happens to the remote between them.
+
+use std::path::{Path, PathBuf};
+
+use super::common::Place;
+
+/// Everything a clone shows of the state: the branch's tree, and the projections on disk.
+fn shown(p: &Place, dir: &Path) -> String {
+    let read = |name: &str| std::fs::read_to_string(dir.join(".work").join(name)).unwrap();
+    let tree = p.git_in(dir, &["ls-tree", "-r", "vermas/state"]);
+    format!("{tree}\n{}{}", read("work_orders.jsonl"), read("messages.jsonl"))
+}
+
+fn are_same(p: &Place, a: &Path, b: &Path) {
+    let (left, right) = (shown(p, a), shown(p, b));
+    assert!(left == right, "--- {}\n{left}\n--- {}\n{right}", a.display(), b.display());
+}
+
+fn sync(p: &Place, dir: &Path) {
+    let said = p.vermas_in(dir, &["sync"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+fn titles(p: &Place, dir: &Path) -> Vec<String> {
+    let list = p.vermas_in(dir, &["wo", "list", "--sort", "title", "--json"]).json();
+    list.as_array().unwrap().iter().map(|o| o["title"].as_str().unwrap().to_owned()).collect()
+}
+
+fn two() -> (Place, PathBuf) {
+    let p = Place::new();
+    p.remote();
+    sync(&p, &p.app);
+    let b = p.clone_of_remote("b");
+    (p, b)
+}
+
+fn in_each(p: &Place, dirs: &[&Path], args: &[&str]) {
+    for d in dirs {
+        p.vermas_in(d, args).ok();
+    }
+}
+
+#[test]
+fn clones_that_changed_things_apart_hold_the_same_bytes_after_both_synced() {
+    let (p, b) = two();
+    let c = p.clone_of_remote("c");
+    let dirs = [p.app.as_path(), &b, &c];
+    let id = p.create("shared");
+    sync(&p, &p.app);
+    for d in &dirs {
+        sync(&p, d);
+    }
+    p.vermas_in(&b, &["wo", "update", &id, "--priority", "0", "--add-label", "b"]).ok();
+    p.vermas_in(&c, &["wo", "update", &id, "--title", "renamed", "--add-label", "c"]).ok();
+    p.vermas(&["wo", "comment", &id, "-m", "hello"]).ok();
+    for (i, d) in dirs.iter().enumerate() {
+        p.vermas_in(d, &["wo", "create", &format!("from {i}")]).ok();
+    }
+    for d in dirs.iter().chain(&dirs) {
+        sync(&p, d);
+    }
+    are_same(&p, dirs[0], dirs[1]);
+    are_same(&p, dirs[1], dirs[2]);
+    assert_eq!(titles(&p, &b), ["from 0", "from 1", "from 2", "renamed"]);
+    let order = p.vermas_in(&c, &["wo", "show", &id, "--json"]).json();
+    assert_eq!(order["priority"], 0);
+    assert_eq!(order["labels"], serde_json::json!(["b", "c"]));
+    assert_eq!(p.git(&["rev-parse", "vermas/state"]), p.git_in(&c, &["rev-parse", "vermas/state"]));
+}
+
+#[test]
+fn concurrent_values_of_one_field_stay_visible_until_somebody_decides() {
+    let (p, b) = two();
+    let id = p.create("first");
+    sync(&p, &p.app);
+    sync(&p, &b);
+    p.vermas(&["wo", "update", &id, "--title", "here"]).ok();
+    p.vermas_in(&b, &["wo", "update", &id, "--title", "there"]).ok();
+    for d in [&p.app, &b, &p.app] {
+        sync(&p, d);
+    }
+    are_same(&p, &p.app, &b);
+    let order = p.show(&id);
+    assert_eq!(order["title"], "there");
+    assert_ne!(order["conflicts"], serde_json::json!([]), "{order}");
+    p.vermas(&["wo", "update", &id, "--title", "settled"]).ok();
+    let order = p.show(&id);
+    assert_eq!((order["title"].as_str(), &order["conflicts"]), (Some("settled"), &serde_json::json!([])));
+}
+
+#[test]
+fn a_clone_that_changed_nothing_is_brought_up_to_date_by_fast_forward() {
+    let (p, b) = two();
+    p.create("news");
+    sync(&p, &p.app);
+    sync(&p, &b);
+    assert_eq!(p.git(&["rev-parse", "vermas/state"]), p.git_in(&b, &["rev-parse", "vermas/state"]));
+    let merges = p.git_in(&b, &["rev-list", "--merges", "--count", "vermas/state"]);
+    assert_eq!(merges, "0");
+    let said = p.vermas_in(&b, &["sync"]).ok();
+    assert_eq!(said, "vermas/state and origin are the same");
+}
+
+#[test]
+fn a_remote_that_was_rewound_or_deleted_gets_everything_back() {
+    let (p, b) = two();
+    let old = p.git(&["rev-parse", "vermas/state"]);
+    p.create("one");
+    sync(&p, &p.app);
+    p.vermas_in(&b, &["wo", "create", "two"]).ok();
+    sync(&p, &b);
+    let bare = p.root().join("remote.git");
+    for (i, rewound) in [Some(old.as_str()), None].into_iter().enumerate() {
+        match rewound {
+            Some(oid) => p.git_in(&bare, &["update-ref", "refs/heads/vermas/state", oid]),
+            None => p.git_in(&bare, &["update-ref", "-d", "refs/heads/vermas/state"]),
+        };
+        p.create(&format!("x{i}"));
+        sync(&p, &p.app);
+        sync(&p, &b);
+        sync(&p, &p.app);
+        are_same(&p, &p.app, &b);
+        assert_eq!(p.git_in(&bare, &["rev-parse", "vermas/state"]), p.git(&["rev-parse", "vermas/state"]), "round {i}");
+    }
+    assert_eq!(titles(&p, &b), ["one", "two", "x0", "x1"]);
+}
+
+#[test]
+fn a_force_pushed_remote_loses_nothing_of_either_side() {
+    let (p, b) = two();
+    p.create("kept");
+    sync(&p, &p.app);
+    p.vermas_in(&b, &["wo", "create", "forced"]).ok();
+    p.git_in(&b, &["push", "-q", "--no-verify", "--force", "origin", "vermas/state"]);
+    for d in [&p.app, &b, &p.app] {
+        sync(&p, d);
+    }
+    are_same(&p, &p.app, &b);
+    assert_eq!(titles(&p, &b), ["forced", "kept"]);
+}
+
+#[test]
+fn a_copied_clone_with_the_same_replica_id_loses_nothing() {
+    let (p, b) = two();
+    p.vermas_in(&b, &["wo", "create", "before"]).ok();
+    let copy = p.root().join("copy");
+    let cp = std::process::Command::new("cp").arg("-a").arg(&b).arg(&copy).status().unwrap();
+    assert!(cp.success());
+    p.vermas_in(&b, &["wo", "create", "original"]).ok();
+    p.vermas_in(&copy, &["wo", "create", "copied"]).ok();
+    for d in [&b, &copy, &b, &copy] {
+        sync(&p, d);
+    }
+    p.vermas_in(&b, &["wo", "create", "original 2"]).ok();
+    p.vermas_in(&copy, &["wo", "create", "copied 2"]).ok();
+    for d in [&copy, &b, &copy, &p.app] {
+        sync(&p, d);
+    }
+    are_same(&p, &b, &copy);
+    assert_eq!(titles(&p, &copy), ["before", "copied", "copied 2", "original", "original 2"]);
+    assert_eq!(titles(&p, &p.app), titles(&p, &copy));
+}
+
+#[test]
+fn a_state_with_an_unrelated_root_is_joined() {
+    let (p, b) = two();
+    p.create("ours");
+    sync(&p, &p.app);
+    let bare = p.root().join("remote.git");
+    let tree = p.git(&["rev-parse", "vermas/state^{tree}"]);
+    p.vermas_in(&b, &["wo", "create", "theirs"]).ok();
+    let other = p.git(&["commit-tree", "-m", "another beginning", &tree]);
+    p.git(&[
+        "push",
+        "-q",
+        "--no-verify",
+        "--force",
+        bare.to_str().unwrap(),
+        &format!("{other}:refs/heads/vermas/state"),
+    ]);
+    for d in [&b, &p.app, &b] {
+        sync(&p, d);
+    }
+    are_same(&p, &p.app, &b);
+    assert_eq!(titles(&p, &b), ["ours", "theirs"]);
+}
+
+#[test]
+fn without_a_line_to_the_remote_it_says_so_and_goes_on_later() {
+    let (p, b) = two();
+    let bare = p.root().join("remote.git");
+    std::fs::rename(&bare, p.root().join("away")).unwrap();
+    p.create("offline");
+    let said = p.vermas(&["sync"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("cannot be reached") && said.err.contains("nothing is lost"), "{}", said.err);
+    std::fs::rename(p.root().join("away"), &bare).unwrap();
+    sync(&p, &p.app);
+    sync(&p, &b);
+    assert_eq!(titles(&p, &b), ["offline"]);
+}
+
+#[test]
+fn without_a_remote_it_says_how_to_add_one() {
+    let p = Place::new();
+    let before = p.state();
+    let said = p.vermas(&["sync"]);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(said.err.contains("there is no remote 'origin'") && said.err.contains("git remote add"), "{}", said.err);
+    assert_eq!(p.state(), before);
+    let said = p.vermas(&["sync", "--remote", "-u"]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+}
+
+#[test]
+fn a_remote_that_refuses_is_quoted_and_costs_nothing() {
+    let (p, _b) = two();
+    let hook = p.root().join("remote.git/hooks/update");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, "#!/bin/sh\necho 'closed for today' >&2\nexit 1\n").unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    p.create("stays");
+    let said = p.vermas(&["sync"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("refused") && said.err.contains("nothing is lost"), "{}", said.err);
+    assert!(said.err.contains("closed for today"), "{}", said.err);
+    assert_eq!(titles(&p, &p.app), ["stays"]);
+    std::fs::remove_file(&hook).unwrap();
+    sync(&p, &p.app);
+}
+
+#[test]
+fn a_template_edited_on_both_sides_keeps_both_texts() {
+    let (p, b) = two();
+    let edit = |dir: &Path, what: &str| {
+        let path = dir.join(".work/templates/feature.toml");
+        let old = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, old.replacen("description = \"", &format!("description = \"{what} "), 1)).unwrap();
+    };
+    edit(&p.app, "HERE");
+    edit(&b, "THERE");
+    for d in [&p.app, &b, &p.app, &b] {
+        let said = p.vermas_in(d, &["sync"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+    are_same(&p, &p.app, &b);
+    for d in [&p.app, &b] {
+        let folder = std::fs::read_dir(d.join(".work/templates")).unwrap();
+        let all: String = folder.map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap()).collect();
+        assert!(all.contains("HERE") && all.contains("THERE"), "{all}");
+    }
+}
+
+#[test]
+fn edits_of_a_template_in_different_places_become_one_text() {
+    let (p, b) = two();
+    let path = |dir: &Path| dir.join(".work/templates/feature.toml");
+    let old = std::fs::read_to_string(path(&b)).unwrap();
+    std::fs::write(path(&p.app), format!("# top\n{old}")).unwrap();
+    std::fs::write(path(&b), format!("{old}# bottom\n")).unwrap();
+    for d in [&p.app, &b, &p.app] {
+        sync(&p, d);
+    }
+    let joined = format!("# top\n{old}# bottom\n");
+    assert_eq!(std::fs::read_to_string(path(&p.app)).unwrap(), joined);
+    assert_eq!(std::fs::read_to_string(path(&b)).unwrap(), joined);
+}
+
+#[test]
+fn an_exclusive_claim_has_one_winner_and_losers_leave_no_trace() {
+    let p = Place::new();
+    p.remote();
+    let id = p.create("wanted");
+    sync(&p, &p.app);
+    let dirs: Vec<PathBuf> = (0..4).map(|i| p.clone_of_remote(&format!("c{i}"))).collect();
+    let running: Vec<_> = dirs
+        .iter()
+        .enumerate()
+        .map(|(i, d)| {
+            let mut c = p.command_in(d, &["--as", &format!("team/workers/slot{i}"), "wo", "claim", &id, "--exclusive"]);
+            c.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let ended: Vec<_> = running.into_iter().map(|r| r.wait_with_output().unwrap()).collect();
+    let codes: Vec<_> = ended.iter().map(|o| o.status.code().unwrap()).collect();
+    let won: Vec<usize> = (0..4).filter(|i| codes[*i] == 0).collect();
+    assert_eq!(won.len(), 1, "{codes:?} {ended:?}");
+    assert_eq!(codes.iter().filter(|c| **c == 5).count(), 3, "{codes:?}");
+    let winner = format!("team/workers/slot{}", won[0]);
+    for (i, d) in dirs.iter().enumerate() {
+        sync(&p, d);
+        let log = std::fs::read_to_string(d.join(".work/events.jsonl")).unwrap();
+        let own = format!("team/workers/slot{i}");
+        assert_eq!(log.contains(&own), own == winner, "clone {i} holds a trace of a claim that was not made");
+        let order = p.vermas_in(d, &["wo", "show", &id, "--json"]).json();
+        assert_eq!(order["assignee"], winner.as_str());
+    }
+    let trees: std::collections::BTreeSet<_> = dirs.iter().map(|d| shown(&p, d)).collect();
+    assert_eq!(trees.len(), 1);
+}
+
+#[test]
+fn a_dry_run_tells_and_changes_nothing() {
+    let (p, b) = two();
+    p.create("one");
+    sync(&p, &p.app);
+    let remote = p.git_in(&p.root().join("remote.git"), &["rev-parse", "vermas/state"]);
+    p.vermas_in(&b, &["wo", "create", "two"]).ok();
+    let before = p.git_in(&b, &["rev-parse", "vermas/state"]);
+    let said = p.vermas_in(&b, &["sync", "--dry-run", "--json"]).json();
+    assert_eq!(said["dry_run"], true);
+    assert_eq!(p.git_in(&b, &["rev-parse", "vermas/state"]), before);
+    assert_eq!(p.git_in(&p.root().join("remote.git"), &["rev-parse", "vermas/state"]), remote);
+}
+
+#[test]
+fn two_clones_that_both_ran_init_alone_share_a_base() {
+    let p = Place::new();
+    p.git_in(p.root(), &["clone", "-q", "app", "b"]);
+    let b = p.root().join("b");
+    p.git_in(&b, &["remote", "remove", "origin"]);
+    p.vermas_in(&b, &["init"]).ok();
+    in_each(&p, &[&p.app, &b], &["wo", "create", "alone"]);
+    let bare = p.remote();
+    p.git_in(&b, &["remote", "add", "origin", bare.to_str().unwrap()]);
+    for d in [&p.app, &b, &p.app] {
+        sync(&p, d);
+    }
+    are_same(&p, &p.app, &b);
+    assert_eq!(titles(&p, &b), ["alone", "alone"]);
+    let base = p.git(&["rev-list", "--max-parents=0", "vermas/state"]);
+    assert_eq!(base.lines().count(), 1, "{base}");
+}

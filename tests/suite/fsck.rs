@@ -1,0 +1,201 @@
+//! `fsck` and `doctor`: what they find in a state that was harmed on purpose.
+
+use std::io::Write as _;
+
+use crate::place::{Place, git};
+use predicates::prelude::*;
+use serde_json::Value;
+
+/// The findings, as `severity where: what`.
+fn found(p: &Place, args: &[&str]) -> Vec<String> {
+    let out = p.vermas(&[&["fsck", "--json"], args].concat()).output().unwrap();
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let text = |f: &Value, k: &str| f[k].as_str().unwrap_or_default().to_owned();
+    let findings = report["findings"].as_array().unwrap();
+    findings.iter().map(|f| format!("{} {}: {}", text(f, "severity"), text(f, "where"), text(f, "what"))).collect()
+}
+
+fn has(all: &[String], start: &str) -> bool {
+    all.iter().any(|f| f.starts_with(start))
+}
+
+fn append(p: &Place, line: &str) {
+    let mut log = std::fs::OpenOptions::new().append(true).open(p.work("events.jsonl")).unwrap();
+    log.write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+fn event(id: &str, kind: &str, at: &str, data: &str) -> String {
+    format!(r#"{{"event_id":"{id}","event_type":"{kind}","timestamp":"{at}","actor":"go","data":{data}}}"#)
+}
+
+#[test]
+fn a_sound_state_has_no_errors_and_no_warnings() {
+    let p = Place::new();
+    p.order("Add a flag");
+    p.mail("ceo", "hello", "you");
+    let all = found(&p, &[]);
+    assert!(all.iter().all(|f| f.starts_with("info ")), "{all:?}");
+    assert!(has(&all, "info work_orders.jsonl: as of 2 commits ago"), "{all:?}");
+    let text = p.said(&["fsck"]);
+    assert!(text.ends_with("2 events, 1 work orders, 1 messages: 0 errors, 0 warnings, 2 notes\n"), "{text}");
+}
+
+#[test]
+fn a_segment_that_was_broken_is_an_error_with_its_line() {
+    let p = Place::new();
+    p.order("Add a flag");
+    let there = p.checkout();
+    let segment = p.segment();
+    let old = std::fs::read_to_string(there.join(&segment)).unwrap();
+    std::fs::write(there.join(&segment), format!("{old}no event\n{old}")).unwrap();
+    git(&there, &["commit", "-q", "-am", "by hand"]);
+    let all = found(&p, &[]);
+    assert!(has(&all, &format!("error {segment}:2: no JSON")), "{all:?}");
+    assert!(has(&all, &format!("warning {segment}:3: the same event as {segment}:1")), "{all:?}");
+    p.vermas(&["fsck"]).assert().code(1).stderr(predicate::str::starts_with("error: the state has 1 errors\n"));
+    // The state as it was before is sound.
+    assert!(found(&p, &["--rev", "vermas/state~1"]).iter().all(|f| f.starts_with("info ")));
+    p.vermas(&["fsck", "--rev", "no-such"]).assert().code(3);
+}
+
+#[test]
+fn files_on_disk_are_held_against_the_events() {
+    let p = Place::new();
+    let id = p.order("Add a flag");
+    std::fs::write(p.work("work_orders.jsonl"), p.read("work_orders.jsonl").replace("flag", "flog")).unwrap();
+    std::fs::write(p.work(".assignment-ceo"), format!("work_order:{id}\n")).unwrap();
+    append(&p, "nonsense");
+    append(&p, r#"{"torn"#);
+    let all = found(&p, &[]);
+    for start in [
+        "warning .work/work_orders.jsonl: 2 lines are not what the events say",
+        "warning .work/.assignment-ceo: an assignment that no event knows",
+        "warning .work/events.jsonl:2: no JSON",
+    ] {
+        assert!(has(&all, start), "{start}: {all:?}");
+    }
+    // Looking changed nothing; the next command takes in what can be taken in, and keeps the rest aside.
+    assert_eq!(found(&p, &[]), all);
+    p.vermas(&["events", "stats"]).assert().code(0);
+    let all = found(&p, &[]);
+    assert!(has(&all, "warning .work/events.jsonl:2: set aside: no JSON"), "{all:?}");
+    assert!(!has(&all, "warning .work/.assignment-ceo") && !has(&all, "warning .work/work_orders.jsonl"), "{all:?}");
+}
+
+#[test]
+fn a_log_in_anothers_place_is_seen() {
+    let p = Place::new();
+    p.order("Add a flag");
+    std::fs::copy(p.work("events.jsonl"), p.work("copy")).unwrap();
+    std::fs::rename(p.work("copy"), p.work("events.jsonl")).unwrap();
+    assert!(has(&found(&p, &[]), "warning .work/events.jsonl: somebody put another file in the log's place"));
+    std::fs::remove_file(p.work("events.jsonl")).unwrap();
+    let all = found(&p, &[]);
+    assert!(has(&all, "warning .work/events.jsonl: the log is not there"), "{all:?}");
+    assert!(has(&all, "warning .work/events.jsonl: 1 events of the branch are not in the log"), "{all:?}");
+}
+
+#[test]
+fn what_a_merge_can_bring_about_is_reported() {
+    let p = Place::new();
+    let at = "2026-01-06T12:00:00Z";
+    for (a, b) in [("wo-a", "wo-b"), ("wo-b", "wo-a"), ("wo-c", "wo-a")] {
+        let data =
+            format!(r#"{{"work_order_id":"{a}","title":"x","priority":9,"dependencies":[{{"depends_on_id":"{b}"}}]}}"#);
+        append(&p, &event(&format!("evt-{a}"), "work_order.created", at, &data));
+    }
+    append(&p, &event("evt-same", "x.y", at, "{}"));
+    append(&p, &event("evt-same", "x.y", at, r#"{"other":1}"#));
+    append(&p, &event("evt-late", "x.y", "2999-01-01T00:00:00Z", "{}"));
+    let all = found(&p, &[]);
+    for start in [
+        "warning wo-a: waits for itself",
+        "warning wo-b: waits for itself",
+        "warning evt-same: 2 different lines carry this id",
+        "warning evt-late: dated 2999-01-01T00:00:00.000Z, more than a day ahead",
+        "info 'x.y': 3 events of this type",
+        "info wo-a: the priority 9 is not known here",
+        "info .work/events.jsonl: 6 events wait to be put on the branch",
+    ] {
+        assert!(has(&all, start), "{start}: {all:?}");
+    }
+    assert!(!has(&all, "warning wo-c"), "it waits for a circle and is none");
+}
+
+#[test]
+fn a_branch_that_cannot_be_read_is_an_error() {
+    let p = Place::new();
+    p.order("Add a flag");
+    std::fs::write(p.path.join(".git/refs/heads/vermas/state"), "").unwrap();
+    let all = found(&p, &[]);
+    assert!(has(&all, "error vermas/state: "), "{all:?}");
+    // Whatever is broken, a command mends it.
+    p.said(&["rebuild"]);
+    assert!(found(&p, &[]).iter().all(|f| f.starts_with("info ")), "{:?}", found(&p, &[]));
+}
+
+/// A doctor's checks, as `health name: what`.
+fn doctor(p: &Place, args: &[&str]) -> Vec<String> {
+    let out = p.vermas(&[&["doctor", "--json"], args].concat()).output().unwrap();
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{out:?}"));
+    let text = |f: &Value, k: &str| f[k].as_str().unwrap_or_default().to_owned();
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().map(|f| format!("{} {}: {}", text(f, "health"), text(f, "name"), text(f, "what"))).collect()
+}
+
+#[test]
+fn a_healthy_place_has_nothing_to_mend() {
+    let p = Place::new();
+    p.order("Add a flag");
+    let all = doctor(&p, &[]);
+    for start in
+        ["ok git: version 2.", "ok PATH: ", "ok info/exclude: ", "ok disk: ", "ok cache: sound", "ok state: 1 events"]
+    {
+        assert!(has(&all, start), "{start}: {all:?}");
+    }
+    assert!(has(&all, "info remote: there is no remote 'origin'"), "{all:?}");
+    assert!(p.said(&["doctor"]).contains("note  remote: there is no remote 'origin'"));
+}
+
+#[test]
+fn what_is_wrong_is_told_and_mended_on_request() {
+    let p = Place::new();
+    p.order("Add a flag");
+    std::fs::write(p.path.join(".git/info/exclude"), "mine\n").unwrap();
+    append(&p, &event("evt-1", "x.y", "2026-01-06T12:00:00Z", "{}"));
+    p.git(&["config", "vermas.slotz", "3"]);
+    let cache = p.path.join(".git/vermas/cache.sqlite");
+    std::fs::write(&cache, "nonsense").unwrap();
+    let all = doctor(&p, &[]);
+    for start in [
+        "warning info/exclude: lacks /.work/, /workers/",
+        "warning cache: it cannot be opened",
+        "warning publishing: 1 events wait",
+        "warning settings: nothing reads vermas.slotz",
+    ] {
+        assert!(has(&all, start), "{start}: {all:?}");
+    }
+    assert_eq!(doctor(&p, &[]), all, "looking changes nothing");
+    let fixed = p.vermas(&["doctor", "--fix"]).output().unwrap();
+    let said = String::from_utf8_lossy(&fixed.stderr).into_owned();
+    assert!(said.starts_with("put back what init makes"), "{said}");
+    assert!(said.contains("make cache and lists anew"), "{said}");
+    let all = doctor(&p, &[]);
+    assert!(
+        all.iter()
+            .all(|c| !c.starts_with("warning") || c.starts_with("warning settings") || c.starts_with("warning tmux")),
+        "{all:?}"
+    );
+    assert_eq!(std::fs::read_to_string(p.path.join(".git/info/exclude")).unwrap(), "mine\n/.work/\n/workers/\n");
+}
+
+#[test]
+fn a_repository_that_is_not_set_up_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    git(dir.path(), &["init", "-q"]);
+    let mut c = assert_cmd::Command::from_std(crate::place::scrubbed(crate::place::binary(), dir.path()));
+    let said = predicate::str::contains(
+        "error  state: this repository is not set up for git vermas yet\n    git vermas init\n",
+    );
+    c.arg("doctor").assert().code(1).stdout(said).stderr("error: there is an error\n");
+}

@@ -1,0 +1,177 @@
+//! The store on real repositories: what is written is there, on disk and on the branch.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use git_vermas::domain::decide::order::{self, NewOrder};
+use git_vermas::domain::{AgentId, OrderId};
+use git_vermas::git::Repo;
+use git_vermas::store::{Store, StoreError, init};
+
+struct Place {
+    _dir: tempfile::TempDir,
+    path: PathBuf,
+}
+
+fn git(dir: &Path, args: &[&str]) -> String {
+    let out = Command::new("git")
+        .arg("-C")
+        .arg(dir)
+        .args(args)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+}
+
+fn place() -> Place {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app");
+    std::fs::create_dir(&path).unwrap();
+    git(&path, &["init", "-q", "-b", "main"]);
+    Place { _dir: dir, path }
+}
+
+fn open(p: &Path) -> Store {
+    Store::open(Repo::discover(p).unwrap()).unwrap()
+}
+
+fn create(store: &mut Store, title: &str) -> OrderId {
+    let wish = NewOrder { title: title.to_owned(), ..NewOrder::default() };
+    let done = store
+        .write::<_, StoreError>(|tx| {
+            let id = tx.new_id("wo");
+            let drafts = order::create(&id, &wish, &AgentId::ceo())?;
+            tx.emit_all(&drafts)?;
+            Ok(id)
+        })
+        .unwrap();
+    assert!(done.warnings.iter().all(|w| w.contains("put back")), "{:?}", done.warnings);
+    done.value
+}
+
+fn set_up() -> (Place, Store) {
+    let p = place();
+    let (store, report) = init(Repo::discover(&p.path).unwrap(), None).unwrap();
+    assert!(!report.made.is_empty());
+    (p, store)
+}
+
+#[test]
+fn a_created_order_is_in_the_log_the_projection_the_feed_and_on_the_branch() {
+    let (p, mut store) = set_up();
+    let id = create(&mut store, "Add a flag");
+    let read = |name: &str| std::fs::read_to_string(p.path.join(".work").join(name)).unwrap();
+    for name in ["events.jsonl", "work_orders.jsonl", "feed.jsonl"] {
+        assert!(read(name).contains(id.as_str()), "{name}");
+    }
+    let tree = git(&p.path, &["ls-tree", "-r", "--name-only", "vermas/state"]);
+    let segment = tree.lines().find(|l| l.starts_with("events/")).unwrap();
+    assert!(git(&p.path, &["show", &format!("vermas/state:{segment}")]).contains(id.as_str()));
+    assert!(git(&p.path, &["log", "-1", "--format=%s", "vermas/state"]).starts_with("ceo: create"));
+    assert_eq!(git(&p.path, &["status", "--porcelain"]), "");
+    git(&p.path, &["fsck", "--strict"]);
+}
+
+#[test]
+fn setting_up_twice_changes_nothing() {
+    let (p, store) = set_up();
+    let before = git(&p.path, &["rev-parse", "vermas/state"]);
+    drop(store);
+    let (_, report) = init(Repo::discover(&p.path).unwrap(), None).unwrap();
+    assert_eq!(report.made, Vec::<String>::new());
+    assert_eq!(git(&p.path, &["rev-parse", "vermas/state"]), before);
+}
+
+#[test]
+fn what_was_removed_is_put_back() {
+    let (p, mut store) = set_up();
+    let id = create(&mut store, "Keep me");
+    drop(store);
+    for gone in [vec![".work"], vec![".git/vermas"], vec![".work", ".git/vermas"]] {
+        for g in &gone {
+            std::fs::remove_dir_all(p.path.join(g)).unwrap();
+        }
+        let mut store = open(&p.path);
+        assert!(store.view().unwrap().order(&id).unwrap().is_some(), "{gone:?}");
+        assert!(std::fs::read_to_string(p.path.join(".work/work_orders.jsonl")).unwrap().contains(id.as_str()));
+        assert!(p.path.join(".work/templates/feature.toml").exists(), "{gone:?}");
+    }
+    git(&p.path, &["branch", "-D", "vermas/state"]);
+    let mut store = open(&p.path);
+    let other = create(&mut store, "And me");
+    for i in [&id, &other] {
+        assert!(store.view().unwrap().order(i).unwrap().is_some());
+    }
+    assert!(git(&p.path, &["log", "--format=%s", "vermas/state"]).contains("Keep me"));
+}
+
+#[test]
+fn a_foreign_line_is_adopted_and_a_changed_one_too() {
+    let (p, mut store) = set_up();
+    let id = create(&mut store, "Ours");
+    let file = p.path.join(".work/work_orders.jsonl");
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    text = text.replace("\"status\":\"open\"", "\"status\":\"in_progress\"");
+    text.push_str(
+        "{\"id\":\"wo-py1\",\"title\":\"Theirs\",\"description\":\"\",\"status\":\"open\",\"priority\":1,\"issue_type\":\"bug\",\
+         \"created_at\":\"2026-01-06T12:00:00\",\"updated_at\":\"2026-01-06T12:00:00\",\"created_by\":\"ceo\",\"x\":1}\n",
+    );
+    std::fs::write(&file, text).unwrap();
+    let view = store.view().unwrap();
+    assert_eq!(view.order(&id).unwrap().unwrap().status(), "in_progress");
+    let theirs = view.order(&"wo-py1".parse().unwrap()).unwrap().unwrap();
+    assert_eq!((theirs.title(), theirs.priority()), ("Theirs", 1));
+    let tree = git(&p.path, &["ls-tree", "-r", "--name-only", "vermas/state"]);
+    let segment = tree.lines().find(|l| l.starts_with("events/")).unwrap();
+    assert!(git(&p.path, &["show", &format!("vermas/state:{segment}")]).contains("wo-py1"));
+    // Taken in once: looking again adds nothing.
+    let count = store.view().unwrap().count_events().unwrap();
+    assert_eq!(store.view().unwrap().count_events().unwrap(), count);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("\"x\":1"));
+}
+
+#[test]
+fn writers_at_once_lose_nothing() {
+    let (p, store) = set_up();
+    drop(store);
+    let threads: Vec<_> = (0..8)
+        .map(|n| {
+            let path = p.path.clone();
+            std::thread::spawn(move || {
+                (0..10).map(|i| create(&mut open(&path), &format!("order {n}.{i}"))).collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    let ids: Vec<OrderId> = threads.into_iter().flat_map(|t| t.join().unwrap()).collect();
+    let mut store = open(&p.path);
+    let view = store.view().unwrap();
+    assert!(ids.iter().all(|id| view.order(id).unwrap().is_some()));
+    assert_eq!(view.count_loose().unwrap(), 0);
+    let lines = std::fs::read_to_string(p.path.join(".work/work_orders.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 80);
+    git(&p.path, &["fsck", "--strict"]);
+}
+
+#[test]
+fn a_branch_that_is_put_back_gets_no_event_twice() {
+    let (p, mut store) = set_up();
+    let ids = [create(&mut store, "One"), create(&mut store, "Two")];
+    drop(store);
+    let harms: [fn(&Path); 2] = [
+        |p| drop(git(p, &["update-ref", "-d", "refs/heads/vermas/state"])),
+        |p| std::fs::write(p.join(".git/refs/heads/vermas/state"), "").unwrap(),
+    ];
+    for harm in harms {
+        harm(&p.path);
+        create(&mut open(&p.path), "Another");
+        let tree = git(&p.path, &["ls-tree", "-r", "--name-only", "vermas/state"]);
+        let segments = tree.lines().filter(|l| l.starts_with("events/"));
+        let all: String = segments.map(|s| git(&p.path, &["show", &format!("vermas/state:{s}")]) + "\n").collect();
+        for id in &ids {
+            assert_eq!(all.lines().filter(|l| l.contains(id.as_str())).count(), 1, "{all}");
+        }
+    }
+}
