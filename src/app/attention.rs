@@ -25,7 +25,9 @@ pub fn of(session: &mut Session, workers: &[Worker], unread: &[Message]) -> Resu
     let mut all = Vec::new();
     all.extend(unread.iter().filter_map(asked));
     all.extend(workers.iter().filter_map(stopped).chain(workers.iter().filter_map(waiting)));
-    let quarantined = crate::store::quarantined(session.store.places())?;
+    // What was set aside, and what is not published, is so now: it belongs to no past.
+    let now = session.store.point().is_none();
+    let quarantined = if now { crate::store::quarantined(session.store.places())? } else { Vec::new() };
     let view = session.view()?;
     for row in view.conflicted(MOST)? {
         if let Some(order) = row.id.parse().ok().map(|id| view.order(&id)).transpose()?.flatten() {
@@ -48,7 +50,7 @@ pub fn of(session: &mut Session, workers: &[Worker], unread: &[Message]) -> Resu
             format!("{count} {} set aside; the last: {}, line {}: {}", lines(count), last.file, last.line, last.reason);
         all.push(Attention { kind: "quarantine", text, hint: "git vermas doctor".to_owned() });
     }
-    let loose = view.count_loose()?;
+    let loose = if now { view.count_loose()? } else { 0 };
     if loose > 0 {
         let text = format!("{loose} events are recorded and not on the state branch yet");
         all.push(Attention { kind: "unpublished", text, hint: "git vermas doctor".to_owned() });

@@ -17,6 +17,8 @@ pub enum Kind {
     Template,
     EventType,
     Setting,
+    /// A moment in the past: times, and the newest commits of the state branch.
+    Point,
     /// What an assignment may point at: work orders and mail.
     Target,
 }

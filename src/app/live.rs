@@ -17,6 +17,10 @@ use crate::sys::fs;
 /// How many names a shell is offered; whoever has more types another letter.
 const MOST: u32 = 200;
 
+/// How many commits are offered, and with how many digits.
+const MOST_COMMITS: usize = 30;
+const SHORT: usize = 10;
+
 type Names = Vec<(String, String)>;
 
 /// The names of this kind that begin with `prefix`, each with its title; the provider for [`super::candidates`].
@@ -29,6 +33,7 @@ fn named(kind: Kind, prefix: &str) -> Result<Names, Fault> {
         Kind::EventType => return Ok(plain(kinds::KNOWN.iter().map(|t| (*t).to_owned()), prefix)),
         Kind::Setting => return Ok(settings(&repository()?, prefix)),
         Kind::Template => return Ok(templates(&Places::of(&repository()?), prefix)),
+        Kind::Point => return Ok(points(&repository()?, prefix)),
         _ => {}
     }
     let repo = repository()?;
@@ -47,12 +52,29 @@ fn named(kind: Kind, prefix: &str) -> Result<Names, Fault> {
         }
         Kind::Process => subjects(&view, "process/", prefix)?,
         Kind::Sprint => subjects(&view, "sprint/", prefix)?,
-        Kind::EventType | Kind::Setting | Kind::Template => Vec::new(),
+        Kind::EventType | Kind::Setting | Kind::Template | Kind::Point => Vec::new(),
     })
 }
 
 fn plain(names: impl IntoIterator<Item = String>, prefix: &str) -> Names {
     names.into_iter().filter(|n| n.starts_with(prefix)).map(|n| (n, String::new())).collect()
+}
+
+/// Some times, then the newest commits of the state branch with what they say.
+fn points(repo: &Repo, prefix: &str) -> Names {
+    let mut all: Names = ["1h", "1d", "1w", "yesterday"].map(|t| (t.to_owned(), String::new())).to_vec();
+    let mut next = repo.ref_target(&Places::of(repo).state_ref).ok().flatten();
+    while let Some(commit) =
+        next.filter(|_| all.len() < MOST_COMMITS).and_then(|oid| repo.commit(oid).ok().map(|c| (oid, c)))
+    {
+        let (oid, info) = commit;
+        let id = oid.to_string();
+        let id = if prefix.len() > SHORT { id } else { id.chars().take(SHORT).collect() };
+        all.push((id, info.message.lines().next().unwrap_or_default().to_owned()));
+        next = info.parents.first().copied();
+    }
+    all.retain(|(name, _)| name.starts_with(prefix));
+    all
 }
 
 fn subjects(view: &View<'_>, family: &str, prefix: &str) -> Result<Names, Fault> {

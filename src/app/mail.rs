@@ -58,7 +58,7 @@ pub fn read(session: &mut Session, text: &str, peek: bool) -> Result<Message, Fa
     let id = session.message_id(text)?;
     let message = session.view()?.message(&id)?.ok_or_else(|| missing(&id))?;
     let reader = session.actor.clone();
-    if peek || message.to != reader.as_str() || message.read_at.is_some() {
+    if peek || session.store.point().is_some() || message.to != reader.as_str() || message.read_at.is_some() {
         return Ok(message);
     }
     let noted = session.write(|tx| {

@@ -204,6 +204,9 @@ impl From<StoreError> for Fault {
             StoreError::NotInitialised => Self::failed(text).hint("git vermas init"),
             StoreError::Repo(e) => e.into(),
             StoreError::Refused(r) => r.into(),
+            StoreError::Past => {
+                Self::usage(text).hint("a command that changes something works on the present: leave --at away")
+            }
             StoreError::Io { source, .. } => {
                 let plain: Self = source.into();
                 plain.hints.into_iter().fold(Self::failed(text), Self::hint)

@@ -158,6 +158,9 @@ pub fn standings(session: &mut Session) -> Result<Vec<Standing>, Fault> {
         let agent: Option<AgentId> = a.agent.parse().ok();
         numbers.extend(agent.as_ref().and_then(AgentId::as_worker).filter(|(f, _)| *f == factory).map(|(_, n)| n));
     }
+    if session.store.point().is_some() {
+        return numbers.into_iter().map(|n| standing_then(session, n)).collect();
+    }
     let launcher = launcher(session)?;
     let sessions = launcher.list(&format!("worker-{factory}-slot"))?;
     let base = super::base::of(session, None).ok();
@@ -166,6 +169,40 @@ pub fn standings(session: &mut Session) -> Result<Vec<Standing>, Fault> {
         all.push(standing(session, n, &sessions, base.as_ref(), &*launcher)?);
     }
     Ok(all)
+}
+
+/// How a slot stood, as far as the events say: of sessions, worktrees and logs of then nobody knows.
+fn standing_then(session: &mut Session, number: u32) -> Result<Standing, Fault> {
+    let slot = slot(session, number);
+    let order = order_of(session, &slot.agent)?;
+    let view = session.view()?;
+    let agent = view.agent(&slot.agent)?.unwrap_or_default();
+    let row = order.as_ref().map(|id| view.order(id)).transpose()?.flatten();
+    let state = match &row {
+        Some(o) if o.metadata("submitted").is_some() => "submitted",
+        Some(o) if !o.rejections.is_empty() => "rework",
+        Some(_) if agent.state == "stopped" => "stopped",
+        Some(_) => "working",
+        None if order.is_some() => "held",
+        None => "free",
+    };
+    Ok(Standing {
+        slot: number,
+        agent: slot.agent.to_string(),
+        worktree: None,
+        branch: slot.branch,
+        session: slot.session,
+        session_state: "none".to_owned(),
+        exit_code: None,
+        attached: false,
+        state: state.to_owned(),
+        reason: agent.reason.filter(|_| state == "stopped"),
+        title: row.as_ref().map(|o| o.title().to_owned()),
+        work_order_id: order.map(|o| o.to_string()),
+        profile: agent.profile,
+        since: agent.started.map(|k| k.at.to_string()),
+        log: None,
+    })
 }
 
 fn standing(

@@ -139,6 +139,12 @@ fn counts(session: &mut Session) -> Result<Counts, Fault> {
 }
 
 fn sync(session: &mut Session) -> Result<Sync, Fault> {
+    if let Some(point) = session.store.point() {
+        let commit = if let crate::store::Point::Commit(oid) = point { Some(oid.to_string()) } else { None };
+        let branch = session.store.places().branch().to_owned();
+        let remote = session.setting("vermas.remote").unwrap_or_else(|| "origin".to_owned());
+        return Ok(Sync { branch, commit, remote, synced: false, ahead: None, behind: None, unpublished: 0 });
+    }
     let unpublished = session.view()?.count_loose()?;
     let remote = session.setting("vermas.remote").unwrap_or_else(|| "origin".to_owned());
     let branch = session.store.places().branch().to_owned();

@@ -8,7 +8,7 @@ use crate::ui::{Mode, Table};
 /// Several things: an array, or a table; `nothing` is said on standard error where there are none.
 pub fn many(ctx: &Context, records: Vec<Value>, nothing: &str, table: impl FnOnce() -> Table) {
     if records.is_empty() && ctx.ui.mode() == Mode::Text {
-        return ctx.ui.note(nothing);
+        return ctx.nothing(nothing);
     }
     ctx.many(records, |ui| table().render(ui.look()));
 }

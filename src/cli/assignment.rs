@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Context, answer, complete};
+use super::{At, Context, answer, complete};
 use crate::app::assignments::{self, Found};
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
@@ -36,6 +36,8 @@ struct Show {
     /// The agent, as slot0, supervisor, qa or in full; without it, oneself
     #[arg(add = complete::ids(Kind::Agent))]
     agent: Option<String>,
+    #[command(flatten)]
+    past: At,
 }
 
 /// Give an agent its assignment
@@ -75,7 +77,10 @@ struct Attach {
 
 /// List every agent that has an assignment
 #[derive(Debug, clap::Args)]
-struct List {}
+struct List {
+    #[command(flatten)]
+    past: At,
+}
 
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
@@ -83,6 +88,9 @@ impl Args {
             return Err(
                 Fault::usage(format!("'{agent}' stands before the command")).hint("git vermas assignment show AGENT")
             );
+        }
+        if let (Some(_), Some(_)) = (&self.show.past.at, &self.command) {
+            return Err(Fault::usage("--at stands before the command").hint("git vermas assignment show --at WHEN"));
         }
         match self.command {
             None => self.show.run(ctx),
@@ -97,10 +105,10 @@ impl Args {
 
 impl Show {
     fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let agent = self.agent.map_or_else(|| Ok(session.actor.clone()), |a| session.agent_id(&a))?;
         // Somebody who speaks for the agent (--as) only looks.
-        let itself = session.actor == agent && ctx.global.identity.is_none();
+        let itself = session.actor == agent && ctx.global.identity.is_none() && ctx.as_of().is_none();
         let found = assignments::look(&mut session, &agent, itself)?;
         ctx.one(&found.record(), |_| page(&found, ctx.ui.paint()));
         ctx.finish(&mut session);
@@ -186,7 +194,7 @@ impl Attach {
 
 impl List {
     fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let all = assignments::list(&mut session)?;
         let records = all.iter().map(Found::record).collect();
         answer::many(ctx, records, "no agent has an assignment", || table(ctx, &all));

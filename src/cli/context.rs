@@ -1,11 +1,15 @@
 //! What a command is given to work with.
 
+use std::cell::OnceCell;
+
 use serde_json::Value;
 
 use super::Global;
+use super::at::At;
 use crate::app::Session;
-use crate::app::fault::Fault;
-use crate::ui::{Mode, Setup, Ui};
+use crate::app::fault::{Fault, Kind};
+use crate::app::past::{self, AsOf};
+use crate::ui::{Label, Mode, Setup, Stream, Ui};
 
 /// The screen, and the options every command takes. The repository is not here: a command that needs one asks for it,
 /// so that `version`, help and completion scripts work everywhere and at once.
@@ -13,6 +17,8 @@ use crate::ui::{Mode, Setup, Ui};
 pub struct Context {
     pub ui: Ui,
     pub global: Global,
+    /// The point that answers are about, where that is not the present.
+    as_of: OnceCell<AsOf>,
 }
 
 impl Context {
@@ -20,7 +26,7 @@ impl Context {
     pub(super) fn new(global: Global) -> Self {
         let mode = global.mode().unwrap_or(Mode::Json);
         let setup = Setup { mode, quiet: global.quiet, color: global.color, git_setting };
-        Self { ui: Ui::new(setup), global }
+        Self { ui: Ui::new(setup), global, as_of: OnceCell::new() }
     }
 
     /// Heeds the options that can be wrong, and goes to the directory of `-C`.
@@ -34,6 +40,20 @@ impl Context {
         Session::open(self.global.identity.as_deref())
     }
 
+    /// Like [`Self::session`], at the point that `--at` says. Every answer is marked as being about that point.
+    pub fn session_at(&self, at: &At) -> Result<Session, Fault> {
+        let mut session = self.session()?;
+        if let Some(text) = &at.at {
+            let _ = self.as_of.set(past::go_back(&mut session, text)?);
+        }
+        Ok(session)
+    }
+
+    /// The point that answers are about; `None` in the present.
+    pub fn as_of(&self) -> Option<&AsOf> {
+        self.as_of.get()
+    }
+
     /// Says what came up beside the result. Called when a command's own output is out.
     pub fn finish(&self, session: &mut Session) {
         for warning in session.take_warnings() {
@@ -44,25 +64,71 @@ impl Context {
     /// Shows one record: as JSON, or in words.
     pub fn one(&self, record: &Value, words: impl FnOnce(&Ui) -> String) {
         match self.ui.mode() {
-            Mode::Text => self.ui.page(&words(&self.ui)),
-            Mode::Json => self.ui.json(record),
-            Mode::Jsonl => self.ui.jsonl([record]),
+            Mode::Text => self.page(&words(&self.ui)),
+            Mode::Json => self.ui.json(&self.marked(record.clone())),
+            Mode::Jsonl => self.ui.jsonl([&self.marked(record.clone())]),
         }
     }
 
     /// Shows several records: as a JSON array, one a line, or in words.
     pub fn many(&self, records: Vec<Value>, words: impl FnOnce(&Ui) -> String) {
+        let records = || records.into_iter().map(|r| self.marked(r));
         match self.ui.mode() {
-            Mode::Text => self.ui.page(&words(&self.ui)),
-            Mode::Json => self.ui.json(&Value::Array(records)),
-            Mode::Jsonl => self.ui.jsonl(&records),
+            Mode::Text => self.page(&words(&self.ui)),
+            Mode::Json => self.ui.json(&records().collect()),
+            Mode::Jsonl => self.ui.jsonl(&records().collect::<Vec<_>>()),
         }
+    }
+
+    /// Shows records that are JSON already, one each.
+    pub fn records(&self, records: Vec<String>) {
+        let Some(as_of) = self.as_of.get() else { return self.ui.records(&records) };
+        let mark = format!(",\"as_of\":{}}}", as_of.record());
+        let marked = |r: String| r.strip_suffix('}').map(|r| format!("{r}{mark}")).unwrap_or(r);
+        self.ui.records(&records.into_iter().map(marked).collect::<Vec<_>>());
+    }
+
+    /// Shows text, under a line that says so where it is about the past. Into a pipe goes nothing but the text.
+    pub fn page(&self, text: &str) {
+        if let Some(words) = self.past_in_words() {
+            if Stream::Out.is_terminal() {
+                return self.ui.page(&format!("{}\n\n{text}", self.ui.paint().text(Label::Warning, &words)));
+            }
+            self.ui.note(&words);
+        }
+        self.ui.page(text);
+    }
+
+    /// Says that there is nothing to show.
+    pub fn nothing(&self, text: &str) {
+        if let Some(words) = self.past_in_words() {
+            self.ui.note(&words);
+        }
+        self.ui.note(text);
+    }
+
+    fn past_in_words(&self) -> Option<String> {
+        self.as_of.get().map(|a| format!("As of {}", a.words()))
+    }
+
+    /// A record with the point it is about.
+    fn marked(&self, mut record: Value) -> Value {
+        if let (Some(as_of), Value::Object(map)) = (self.as_of.get(), &mut record) {
+            map.insert("as_of".to_owned(), as_of.record());
+        }
+        record
     }
 
     /// Shows an error and gives its exit code.
     pub(super) fn fail(&self, fault: &Fault) -> u8 {
         if !fault.is_silent() {
-            self.ui.fault(fault);
+            match self.as_of.get().filter(|_| fault.kind == Kind::NotFound) {
+                Some(as_of) => {
+                    let then = format!("that is the state as of {}; for the present leave --at away", as_of.words());
+                    self.ui.fault(&fault.clone().hint(then));
+                }
+                None => self.ui.fault(fault),
+            }
         }
         fault.kind.code()
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Map, Value, json};
 
-use super::{Context, complete};
+use super::{At, Context, complete};
 use crate::app::candidates::Kind;
 use crate::app::events::{self, Wanted};
 use crate::app::{Fault, Session, when};
@@ -74,6 +74,8 @@ struct List {
     /// Only the newest so many
     #[arg(long, short = 'n', value_name = "N")]
     limit: Option<usize>,
+    #[command(flatten)]
+    past: At,
 }
 
 /// Show the newest events, and with -f each new one as it arrives, whoever writes it
@@ -95,6 +97,8 @@ struct Replay {
     /// The work order
     #[arg(add = complete::ids(Kind::WorkOrder))]
     id: String,
+    #[command(flatten)]
+    past: At,
 }
 
 /// Count events by type, agent and day
@@ -102,6 +106,8 @@ struct Replay {
 struct StatsArgs {
     #[command(flatten)]
     which: Which,
+    #[command(flatten)]
+    past: At,
 }
 
 /// Write the lines of events, byte for byte, to standard output or a file
@@ -112,6 +118,8 @@ struct Export {
     /// The file; what it held is replaced
     #[arg(long, short = 'o', value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    past: At,
 }
 
 /// Write an event
@@ -136,8 +144,19 @@ struct Emit {
 }
 
 impl Args {
+    /// The point that the command is about.
+    fn at(&self) -> At {
+        match &self.command {
+            Command::Export(a) => a.past.clone(),
+            Command::List(a) => a.past.clone(),
+            Command::Replay(a) => a.past.clone(),
+            Command::Stats(a) => a.past.clone(),
+            Command::Emit(_) | Command::Tail(_) => At::default(),
+        }
+    }
+
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = Session::open(ctx.global.identity.as_deref())?;
+        let mut session = ctx.session_at(&self.at())?;
         let done = match self.command {
             Command::Emit(a) => emit(ctx, &mut session, a),
             Command::Export(a) => export(ctx, &mut session, &a),
@@ -162,7 +181,7 @@ fn show(ctx: &Context, all: &[Event]) {
             let columns = ["TIME", "AGENT", "TYPE", "ABOUT"].map(Column::left);
             let mut table = Table::new(columns.into_iter().chain([Column::elastic("")]));
             all.iter().for_each(|e| table.row(row(e)));
-            ctx.ui.table(&table);
+            ctx.page(&table.render(ctx.ui.look()));
         }
     }
 }
@@ -246,7 +265,7 @@ fn replay(ctx: &Context, session: &mut Session, a: &Replay) -> Result<(), Fault>
                     text.push('\n');
                 }
             }
-            ctx.ui.page(&text);
+            ctx.page(&text);
         }
     }
     Ok(())
@@ -255,21 +274,17 @@ fn replay(ctx: &Context, session: &mut Session, a: &Replay) -> Result<(), Fault>
 fn stats(ctx: &Context, session: &mut Session, a: &StatsArgs) -> Result<(), Fault> {
     let stats = events::stats(&events::list(session, &a.which.wanted()?, None)?);
     let record = serde_json::to_value(&stats).unwrap_or_default();
-    match ctx.ui.mode() {
-        Mode::Json => ctx.ui.json(&record),
-        Mode::Jsonl => ctx.ui.jsonl([&record]),
-        Mode::Text => {
-            let mut table = Table::new([Column::left("BY"), Column::elastic("WHAT"), Column::right("EVENTS")]);
-            let mut rows = |by: &str, what: &str, count: usize| {
-                table.row([Cell::plain(by), Cell::plain(what), Cell::plain(count.to_string())]);
-            };
-            for (by, counts) in [("type", &stats.by_type), ("agent", &stats.by_actor), ("day", &stats.by_day)] {
-                counts.iter().for_each(|(what, count)| rows(by, what, *count));
-            }
-            rows("all", "", stats.total);
-            ctx.ui.table(&table);
+    ctx.one(&record, |ui| {
+        let mut table = Table::new([Column::left("BY"), Column::elastic("WHAT"), Column::right("EVENTS")]);
+        let mut rows = |by: &str, what: &str, count: usize| {
+            table.row([Cell::plain(by), Cell::plain(what), Cell::plain(count.to_string())]);
+        };
+        for (by, counts) in [("type", &stats.by_type), ("agent", &stats.by_actor), ("day", &stats.by_day)] {
+            counts.iter().for_each(|(what, count)| rows(by, what, *count));
         }
-    }
+        rows("all", "", stats.total);
+        table.render(ui.look())
+    });
     Ok(())
 }
 

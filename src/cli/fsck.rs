@@ -1,8 +1,8 @@
 //! `git vermas fsck`
 
-use super::Context;
+use super::{At, Context};
+use crate::app::Fault;
 use crate::app::fsck::{self, Finding, Severity};
-use crate::app::{Fault, Session};
 use crate::ui::{Label, Mode};
 
 /// Check every promise of the state: on the branch, on disk, in what the events say
@@ -11,16 +11,21 @@ use crate::ui::{Label, Mode};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Check the branch as it was at this revision, and nothing on disk
-    #[arg(long, value_name = "REVISION")]
+    #[arg(long, value_name = "REVISION", conflicts_with = "past.at")]
     rev: Option<String>,
+    #[command(flatten)]
+    past: At,
 }
 
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let session = Session::open(ctx.global.identity.as_deref())?;
+        let mut session = ctx.session_at(&self.past)?;
         let mut progress = ctx.ui.progress("Checking");
         progress.say("reading the log and the branch");
-        let report = fsck::run(&session, self.rev.as_deref());
+        let report = match ctx.as_of() {
+            Some(_) => fsck::of_the_past(&mut session),
+            None => fsck::run(&session, self.rev.as_deref()),
+        };
         drop(progress);
         let report = report?;
         match ctx.ui.mode() {
@@ -41,7 +46,7 @@ impl Args {
                     count(Severity::Warning),
                     count(Severity::Info)
                 ));
-                ctx.ui.page(&text);
+                ctx.page(&text);
             }
         }
         match report.count(Severity::Error) {

@@ -1,6 +1,6 @@
 //! `git vermas inbox`
 
-use super::{Context, answer, complete};
+use super::{At, Context, answer, complete};
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
 use crate::app::mail;
@@ -19,11 +19,13 @@ pub struct Args {
     /// What was archived, too
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    past: At,
 }
 
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let agent = self.agent.map_or_else(|| Ok(session.actor.clone()), |a| session.agent_id(&a))?;
         let all = mail::inbox(&mut session, &agent, self.unread, self.all)?;
         let nothing = format!("no {}mail for {agent}", if self.unread { "unread " } else { "" });

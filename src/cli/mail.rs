@@ -1,6 +1,6 @@
 //! `git vermas mail`
 
-use super::{Context, answer, complete, inbox};
+use super::{At, Context, answer, complete, inbox};
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
 use crate::app::mail::{self, Filter};
@@ -33,6 +33,8 @@ struct List {
     /// Only what has not been read
     #[arg(long)]
     unread: bool,
+    #[command(flatten)]
+    past: At,
 }
 
 impl Args {
@@ -44,7 +46,7 @@ impl Args {
 
 impl List {
     fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let filter = Filter {
             to: self.to.map(|a| session.agent_id(&a)).transpose()?,
             from: self.from.map(|a| session.agent_id(&a)).transpose()?,

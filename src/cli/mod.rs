@@ -18,6 +18,7 @@
 mod answer;
 mod archive;
 mod assignment;
+mod at;
 mod body;
 pub mod complete;
 mod completions;
@@ -63,6 +64,7 @@ use std::process::ExitCode;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{CommandFactory as _, Parser as _};
 
+pub use at::At;
 pub use context::Context;
 pub use crash::install as install_crash_report;
 pub use global::Global;

@@ -1,6 +1,6 @@
 //! `git vermas prime`
 
-use super::{Context, prime_text};
+use super::{At, Context, prime_text};
 use crate::app::fault::Fault;
 use crate::app::prime;
 
@@ -9,11 +9,14 @@ use crate::app::prime;
 /// Who it is, its assignment with the order's description, comments and what was said when it was sent back, its unread
 /// mail, and the rules. What others wrote stands behind bars, with its author. Nothing is written.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    past: At,
+}
 
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let prime = prime::gather(&mut session)?;
         let rules = prime_text::rules(prime.role);
         ctx.one(&prime.record(&rules), |_| prime_text::page(&prime, &rules));

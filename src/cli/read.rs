@@ -1,6 +1,6 @@
 //! `git vermas read`
 
-use super::{Context, answer, complete};
+use super::{At, Context, answer, complete};
 use crate::agents::fence;
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
@@ -20,11 +20,13 @@ pub struct Args {
     /// Leave it unread
     #[arg(long)]
     peek: bool,
+    #[command(flatten)]
+    past: At,
 }
 
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let message = mail::read(&mut session, &self.id, self.peek)?;
         ctx.one(&mail::record(&message), |_| page(ctx, &message));
         ctx.finish(&mut session);

@@ -1,6 +1,6 @@
 //! `git vermas status`
 
-use super::{Context, answer};
+use super::{At, Context, answer};
 use crate::app::fault::Fault;
 use crate::app::status::{self, Status};
 use crate::domain::Timestamp;
@@ -11,12 +11,15 @@ use crate::ui::{Cell, Column, Label, Look, Table};
 /// Workers and what they do, work orders by state, what could be done next, unread mail, how the state branch stands to
 /// the remote's, and what needs a person.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    past: At,
+}
 
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
-        let live = status::sessions(&session);
+        let mut session = ctx.session_at(&self.past)?;
+        let live = if ctx.as_of().is_some() { None } else { status::sessions(&session) };
         let status = status::of(&mut session, live.as_ref())?;
         let record = serde_json::to_value(&status).unwrap_or_default();
         ctx.one(&record, |_| page(ctx, &status));
@@ -28,7 +31,7 @@ impl Args {
 fn page(ctx: &Context, s: &Status) -> String {
     let look = ctx.ui.look();
     // The summary names each line itself: without a width a table has no headings.
-    let mut out = summary(s).render(Look { width: None, ..look });
+    let mut out = summary(s, ctx.as_of().is_some()).render(Look { width: None, ..look });
     for (heading, table) in
         [("Workers", workers(ctx, s)), ("Ready", ready(s)), ("Mail", mail(s)), ("Needs a person", attention(s))]
     {
@@ -39,12 +42,12 @@ fn page(ctx: &Context, s: &Status) -> String {
     out
 }
 
-fn summary(s: &Status) -> Table {
+fn summary(s: &Status, past: bool) -> Table {
     let mut table = Table::new([Column::left(""), Column::elastic("")]);
     let mut line = |name: &str, text: &str| table.row([Cell::new(Label::Dim, name), Cell::plain(text)]);
     line("factory", &format!("{} in {}", s.factory, s.repository));
     line("you", s.actor.as_str());
-    line("state", &state(s));
+    line("state", &state(s, past));
     let o = &s.orders;
     line(
         "orders",
@@ -57,9 +60,12 @@ fn summary(s: &Status) -> Table {
     table
 }
 
-fn state(s: &Status) -> String {
+fn state(s: &Status, past: bool) -> String {
     let state = &s.state;
     let standing = match (state.ahead, state.behind) {
+        _ if past => {
+            return state.commit.clone().map_or_else(|| state.branch.clone(), |c| format!("{} at {c}", state.branch));
+        }
         _ if !state.synced => format!("never synced with {}", state.remote),
         (Some(0), Some(0)) => format!("in step with {}", state.remote),
         (Some(ahead), Some(0)) => format!("{} ahead of {}", commits(ahead), state.remote),

@@ -100,6 +100,9 @@ fn fault(mut error: clap::Error) -> Fault {
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let (message, rest) = text.split_once("\n\n").unwrap_or((text, ""));
     let mut fault = Fault::usage(message.trim_end());
+    if message.contains("'--at'") && error.kind() == ErrorKind::UnknownArgument {
+        return fault.hint("--at shows the state as it was: it goes with commands that only read");
+    }
     let mut near = false;
     for line in rest.lines().map(str::trim).filter(|l| !l.is_empty()) {
         if let Some(tip) = line.strip_prefix("tip: ") {

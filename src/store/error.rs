@@ -23,6 +23,9 @@ pub enum StoreError {
     /// It is not known whether the change reached the disk. Trying again is safe: the events keep their ids.
     #[error("outcome unknown: {what}: {}", crate::sys::fs::plain(source))]
     Unknown { what: String, source: io::Error },
+    /// The state is looked at as it was, and the past does not change.
+    #[error("the past cannot be changed")]
+    Past,
     #[error("{0}")]
     Refused(#[from] Refusal),
 }

@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 
 use super::cache::Cache;
 use super::error::{Result, StoreError};
+use super::lines::Lines;
 use crate::domain::agent::Agent;
 use crate::domain::assignment::Assignment;
 use crate::domain::causal::{Fold, Folded, fold};
 use crate::domain::event::Event;
 use crate::domain::message::Message;
 use crate::domain::order::Order;
-use crate::sys::fs;
 use crate::wire::line;
 
 /// The state of one subject.
@@ -142,12 +142,7 @@ impl Overlay {
             self.get(cache, log, unsaved, subject)?;
             let Some(slot) = self.slots.get_mut(subject) else { continue };
             slot.changed = false;
-            match &slot.state {
-                Subject::Order(f) => unsettled.extend(save_order(cache, f)?),
-                Subject::Mail(f) => save_message(cache, f)?,
-                Subject::Assignment(f) => save_other(cache, subject, &**f)?,
-                Subject::Agent(f) => save_other(cache, subject, &**f)?,
-            }
+            unsettled.extend(save(cache, subject, &slot.state)?);
             cache.db.prepare_cached("INSERT OR IGNORE INTO pending(subject) VALUES(?)")?.execute([subject])?;
         }
         settle_ready(cache, &unsettled)?;
@@ -165,6 +160,27 @@ impl Overlay {
 
 /// How many subjects are held before they are written back.
 const MOST_HELD: usize = 20_000;
+
+/// Writes a subject's state into the cache; gives the ids of orders whose readiness may have changed.
+fn save(cache: &Cache, subject: &str, state: &Subject) -> Result<Vec<String>> {
+    match state {
+        Subject::Order(f) => return save_order(cache, f),
+        Subject::Mail(f) => save_message(cache, f)?,
+        Subject::Assignment(f) => save_other(cache, subject, &**f)?,
+        Subject::Agent(f) => save_other(cache, subject, &**f)?,
+    }
+    Ok(Vec::new())
+}
+
+/// Folds all events of each of these subjects that the cache has rows of, and writes what they add up to.
+pub fn save_subjects(cache: &Cache, log: &dyn Lines, subjects: &[String]) -> Result<()> {
+    let mut unsettled = Vec::new();
+    for subject in subjects {
+        let Some(empty) = Subject::empty(subject) else { continue };
+        unsettled.extend(save(cache, subject, &empty.refolded(events_of(cache, log, subject)?))?);
+    }
+    settle_ready(cache, &unsettled)
+}
 
 /// A subject's state from the cache, empty where it has none yet; `None` for a family without projection.
 fn load(cache: &Cache, subject: &str) -> Result<Option<Subject>> {
@@ -195,7 +211,7 @@ fn text<T: Serialize>(value: &T) -> Result<String> {
 }
 
 /// All events of a subject, from the log.
-pub fn events_of(cache: &Cache, log: &File, subject: &str) -> Result<Vec<Event>> {
+pub fn events_of(cache: &Cache, log: &dyn Lines, subject: &str) -> Result<Vec<Event>> {
     let mut q = cache.db.prepare_cached("SELECT off, len FROM events WHERE subject=? ORDER BY off")?;
     let mut rows = q.query([subject])?;
     let mut events = Vec::new();
@@ -207,8 +223,9 @@ pub fn events_of(cache: &Cache, log: &File, subject: &str) -> Result<Vec<Event>>
 }
 
 /// The event that the log holds at an offset.
-pub fn event_at(log: &File, off: i64, len: i64) -> Result<Option<Event>> {
-    let bytes = fs::read_at(log, off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
+pub fn event_at(log: &dyn Lines, off: i64, len: i64) -> Result<Option<Event>> {
+    let bytes = log
+        .read_at(off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
         .map_err(StoreError::io("read .work/events.jsonl"))?;
     Ok(line::event(&bytes).ok())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::cache::Cache;
 use super::error::{Result, StoreError};
+use super::past::Past;
 use super::places::Places;
 use super::view::View;
 use crate::domain::{AgentId, OrderId, RefId, Refusal, Why};
@@ -23,6 +24,8 @@ pub struct Store {
     pub(super) warnings: Vec<String>,
     /// Until when the state needs no second look: one command asks several questions in a row.
     pub(super) looked: Option<Deadline>,
+    /// The state that questions are about, where that is not the present one.
+    pub(super) past: Option<Past>,
 }
 
 /// How long an answer counts as the present state.
@@ -50,6 +53,7 @@ impl Store {
             look_for_evidence: false,
             warnings: Vec::new(),
             looked: None,
+            past: None,
         }
     }
 
@@ -90,6 +94,9 @@ impl Store {
 
     /// The present state. Takes in first what others left; where the disk cannot be written, what was there before.
     pub fn view(&mut self) -> Result<View<'_>> {
+        if self.past.is_some() {
+            return self.present();
+        }
         let recently = self.looked.is_some_and(|d| !d.passed());
         if !recently {
             if !self.is_fresh()? {
@@ -104,7 +111,7 @@ impl Store {
     /// The state as it was when somebody last looked, or the log's where nobody ever did. Writes nothing and waits for
     /// nobody: for a shell that completes a word.
     pub fn glance(&mut self) -> Result<View<'_>> {
-        if self.cache.is_none() {
+        if self.cache.is_none() && self.past.is_none() {
             self.read_without_writing()?;
         }
         self.present()
@@ -121,8 +128,11 @@ impl Store {
         }
     }
 
-    /// The state as the cache has it now.
+    /// The state as the cache has it now, or as it was where that was asked for.
     pub(super) fn present(&mut self) -> Result<View<'_>> {
+        if self.past.is_some() {
+            return self.past.as_ref().map(Past::view).ok_or(StoreError::NotInitialised);
+        }
         self.log = Some(fs::open_read(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?);
         match (&self.cache, &self.log) {
             (Some(cache), Some(log)) => Ok(View::new(cache, log)),
@@ -162,7 +172,7 @@ impl Store {
     }
 
     /// Whether cache, log, branch and what foreign writers can reach are as the cache was left.
-    fn is_fresh(&self) -> Result<bool> {
+    pub(super) fn is_fresh(&self) -> Result<bool> {
         let Some(cache) = &self.cache else { return Ok(false) };
         let built = cache.built()?;
         let (log, pin) = (Stamp::of(&self.places.log()), Stamp::of(&self.places.pin()));

@@ -129,6 +129,7 @@ impl Store {
 
     /// Takes the publishing lock, waiting for it.
     pub(super) fn lock_publishing(&self) -> Result<lock::FileLock> {
+        self.be_present()?;
         lock::acquire(&self.places.publish_lock(), PUBLISH_WAIT)
             .map_err(StoreError::io("lock publishing"))?
             .ok_or(StoreError::Busy { what: "publishing", seconds: PUBLISH_WAIT.as_secs() })

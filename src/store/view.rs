@@ -1,13 +1,13 @@
 //! Questions about the present state, answered from the cache.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 
 use rusqlite::{OptionalExtension, Row, ToSql, params_from_iter};
 
 use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::fold::{event_at, events_of, parse};
+use super::lines::Lines;
 use crate::domain::agent::Agent;
 use crate::domain::assignment::Assignment;
 use crate::domain::causal::Folded;
@@ -15,13 +15,12 @@ use crate::domain::event::Event;
 use crate::domain::message::Message;
 use crate::domain::order::{Conflict, Order};
 use crate::domain::{AgentId, OrderId, RefId};
-use crate::sys::fs;
 use crate::wire::line;
 
 /// The state as one transaction of the cache sees it.
 pub struct View<'a> {
     pub(super) cache: &'a Cache,
-    log: &'a File,
+    log: &'a dyn Lines,
 }
 
 /// A work order's row: what lists show, and the whole record as JSON.
@@ -105,7 +104,7 @@ pub struct Filter {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(cache: &'a Cache, log: &'a File) -> Self {
+    pub(super) fn new(cache: &'a Cache, log: &'a dyn Lines) -> Self {
         Self { cache, log }
     }
 
@@ -436,7 +435,7 @@ impl<'a> View<'a> {
 
     /// Every event, in the total order. Reads the whole log.
     pub fn events(&self) -> Result<Vec<Event>> {
-        let bytes = fs::read_from(self.log, 0).map_err(StoreError::io("read .work/events.jsonl"))?;
+        let bytes = self.log.read_all().map_err(StoreError::io("read .work/events.jsonl"))?;
         let mut q = self.cache.db.prepare_cached("SELECT off, len FROM events ORDER BY off")?;
         let mut rows = q.query([])?;
         let mut all = Vec::new();

@@ -289,6 +289,7 @@ impl Store {
         prepare: impl FnOnce(&Cache) -> Result<()>,
         f: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
+        self.be_present()?;
         self.looked = None;
         let _lock = self.lock_state()?;
         let restored = self.places.restore()?;

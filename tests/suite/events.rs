@@ -55,7 +55,7 @@ fn filters_narrow_by_type_agent_and_time() {
     assert_eq!(ids(&["--since", "1h"]).len(), 1);
     assert_eq!(ids(&["--since", "2999-01-01"]), Vec::<String>::new());
     p.vermas(&["events", "list", "--since", "soon"]).assert().code(2).stderr(
-        "error: 'soon' is no time\nhint: write 30m, 2h, 3d, 1w, a date like 2026-01-06, or a time like 2026-01-06T12:00:00Z\n",
+        "error: 'soon' is no time\nhint: write 30m, 2h, 3d, 1w, yesterday, a date like 2026-01-06, or a time like 2026-01-06T12:00:00Z\n",
     );
     let text = p.said(&["events", "list", "--type", "their.*", "-n", "1"]);
     assert_eq!(text, "2026-01-03T10:00:00.000Z  go  their.thing\n");

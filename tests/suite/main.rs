@@ -28,3 +28,4 @@ mod state_machine;
 mod status;
 mod store;
 mod tmux;
+mod travel;

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::session::Session;
 use crate::domain::Timestamp;
 use crate::git::Oid;
+use crate::store::Point;
 use crate::sys::clock;
 
 /// How bad it is.
@@ -62,6 +63,18 @@ impl Report {
     }
 }
 
+/// Checks the state that a session has gone back to: what the events of then say, and the branch where that past is a
+/// commit of it.
+pub fn of_the_past(session: &mut Session) -> Result<Report, Fault> {
+    let mut report = Report::default();
+    if let Some(Point::Commit(commit)) = session.store.point().cloned() {
+        report.commit = Some(commit.to_string());
+        branch::check(session.store.repo(), commit, &mut report);
+    }
+    state::check(&session.view()?.events()?, clock::now_millis(), &mut report);
+    Ok(sorted(report))
+}
+
 /// Checks the present state, or the branch at a revision.
 pub fn run(session: &Session, revision: Option<&str>) -> Result<Report, Fault> {
     let repo = session.store.repo();
@@ -92,7 +105,11 @@ pub fn run(session: &Session, revision: Option<&str>) -> Result<Report, Fault> {
         disk::check(session, &branch, &mut report)?
     };
     state::check(&events, clock::now_millis(), &mut report);
+    Ok(sorted(report))
+}
+
+fn sorted(mut report: Report) -> Report {
     report.findings.sort();
     report.findings.dedup();
-    Ok(report)
+    report
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
 use crate::app::orders::{self, Node};
-use crate::cli::{Context, complete};
+use crate::cli::{At, Context, complete};
 use crate::ui::{Label, Ui};
 
 /// Say what a work order waits for
@@ -77,11 +77,13 @@ pub struct Tree {
     /// The work order
     #[arg(value_name = "ID", add = complete::ids(Kind::WorkOrder))]
     id: String,
+    #[command(flatten)]
+    past: At,
 }
 
 impl Tree {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let id = session.order_id(&self.id)?;
         let node = orders::tree(&mut session, &id)?;
         ctx.one(&record(&node), |ui| {

@@ -3,7 +3,7 @@
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
 use crate::app::orders;
-use crate::cli::{Context, complete};
+use crate::cli::{At, Context, complete};
 use crate::store::{Filter, OrderRow, Sort};
 use crate::sys::clock;
 use crate::ui::{Cell, Column, Label, Table, Ui, time};
@@ -41,6 +41,8 @@ pub struct List {
     /// At most this many
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
+    #[command(flatten)]
+    past: At,
 }
 
 impl List {
@@ -59,7 +61,7 @@ impl List {
         let now = clock::now_millis();
         let when = |text: Option<String>| text.map(|t| crate::app::when::parse(&t, now)).transpose();
         let (since, older_than) = (when(self.since)?, when(self.older_than)?);
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let filter = Filter {
             statuses: self.statuses,
             types: self.types,
@@ -91,11 +93,13 @@ pub struct Search {
     /// At most this many
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
+    #[command(flatten)]
+    past: At,
 }
 
 impl Search {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let filter = Filter { words: self.words, limit: self.limit, ..Filter::default() };
         let rows = orders::list(&mut session, &filter)?;
         show(ctx, rows, "no work order holds these words");
@@ -112,11 +116,13 @@ pub struct Ready {
     /// At most this many
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
+    #[command(flatten)]
+    past: At,
 }
 
 impl Ready {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let rows = session.view()?.ready(self.limit)?.into_iter().map(|r| (r, Vec::new())).collect();
         show(ctx, rows, "nothing is ready");
         ctx.finish(&mut session);
@@ -126,11 +132,14 @@ impl Ready {
 
 /// List what waits for other work orders
 #[derive(Debug, clap::Args)]
-pub struct Blocked {}
+pub struct Blocked {
+    #[command(flatten)]
+    past: At,
+}
 
 impl Blocked {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let view = session.view()?;
         let mut blockers = view.all_open_blockers()?;
         let rows = view.blocked()?;
@@ -144,11 +153,11 @@ impl Blocked {
 fn show(ctx: &Context, rows: Vec<(OrderRow, Vec<String>)>, none: &str) {
     if ctx.ui.is_json() {
         let records: Vec<String> = rows.iter().map(|(r, b)| orders::listed(r, b)).collect();
-        ctx.ui.records(&records);
+        ctx.records(records);
     } else if rows.is_empty() {
-        ctx.ui.note(none);
+        ctx.nothing(none);
     } else {
-        ctx.ui.page(&table(&ctx.ui, &rows));
+        ctx.page(&table(&ctx.ui, &rows));
     }
 }
 

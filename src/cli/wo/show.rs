@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
 use crate::app::orders;
-use crate::cli::{Context, complete};
+use crate::cli::{At, Context, complete};
 use crate::sys::clock;
 use crate::ui::{Label, Ui, time};
 
@@ -15,11 +15,13 @@ pub struct Args {
     /// The work orders
     #[arg(required = true, value_name = "ID", add = complete::ids(Kind::WorkOrder))]
     ids: Vec<String>,
+    #[command(flatten)]
+    past: At,
 }
 
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let mut records = Vec::with_capacity(self.ids.len());
         for text in &self.ids {
             let id = session.order_id(text)?;
@@ -115,11 +117,14 @@ fn text(ui: &Ui, r: &Value) -> String {
 
 /// Count work orders by status, type and priority
 #[derive(Debug, clap::Args)]
-pub struct Stats {}
+pub struct Stats {
+    #[command(flatten)]
+    past: At,
+}
 
 impl Stats {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let view = session.view()?;
         let (status, types, priority) = (view.count_by("status")?, view.count_by("type")?, view.count_by("priority")?);
         let total: i64 = status.values().sum();

@@ -5,17 +5,20 @@ use serde_json::json;
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
 use crate::app::slots::{self, Standing};
-use crate::cli::{Context, complete};
+use crate::cli::{At, Context, complete};
 use crate::sys::clock;
 use crate::ui::{Cell, Column, Label, Table, Ui, time};
 
 /// List every slot and what happens in it
 #[derive(Debug, clap::Args)]
-pub struct List {}
+pub struct List {
+    #[command(flatten)]
+    pub(super) past: At,
+}
 
 impl List {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let all = slots::standings(&mut session)?;
         ctx.many(all.iter().map(|s| json!(s)).collect(), |ui| table(ui, &all));
         ctx.finish(&mut session);
@@ -62,11 +65,13 @@ pub struct Status {
     /// The slot, or the worker's full name
     #[arg(value_name = "SLOT", add = complete::ids(Kind::Slot))]
     slot: String,
+    #[command(flatten)]
+    past: At,
 }
 
 impl Status {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let slot = slots::parse(&session, &self.slot)?;
         let all = slots::standings(&mut session)?;
         let s = all

@@ -5,7 +5,7 @@ mod list;
 mod look;
 mod run;
 
-use super::Context;
+use super::{At, Context};
 use crate::app::fault::Fault;
 
 /// Start, look at and stop workers
@@ -48,10 +48,13 @@ impl Args {
 
 /// List workers: every slot and what happens in it
 #[derive(Debug, clap::Args)]
-pub struct Workers {}
+pub struct Workers {
+    #[command(flatten)]
+    past: At,
+}
 
 impl Workers {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        list::List {}.run(ctx)
+        list::List { past: self.past }.run(ctx)
     }
 }
