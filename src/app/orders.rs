@@ -5,17 +5,41 @@ use serde_json::{Map, Value, json};
 use super::fault::Fault;
 use super::session::Session;
 use crate::domain::decide::order::{self as decide, Changes, NewOrder};
-use crate::domain::order::Order;
+use crate::domain::order::{Conflict, Order};
 use crate::domain::{AgentId, OrderId, Refusal, Why};
-use crate::store::{Filter, OrderRow, Tx};
+use crate::store::{OrderRow, Pick, Tx};
 
-/// A record with what is computed beside it, as one line of JSON. The record is not taken apart for that: lists are long.
-pub fn listed(row: &OrderRow, blocked_by: &[String]) -> String {
-    let computed = json!({"ready": row.ready, "blocked_by": blocked_by, "conflicts": row.disputed}).to_string();
-    match (row.record.strip_suffix('}'), computed.strip_prefix('{')) {
-        (Some(record), Some(computed)) => format!("{record},{computed}"),
-        _ => row.record.clone(),
+/// Writes a record with what is computed beside it, as JSON. The record is not taken apart for that: lists are long.
+fn put_listed(out: &mut String, record: &str, ready: bool, waits: &str, disputed: &[Conflict]) {
+    let Some(fields) = record.strip_suffix('}') else { return out.push_str(record) };
+    out.push_str(fields);
+    out.push_str(if ready { ",\"ready\":true,\"blocked_by\":" } else { ",\"ready\":false,\"blocked_by\":" });
+    out.push_str(waits);
+    out.push_str(",\"conflicts\":");
+    if disputed.is_empty() {
+        out.push_str("[]}");
+    } else {
+        out.push_str(&json!(disputed).to_string());
+        out.push('}');
     }
+}
+
+/// A record with what is computed beside it, as one line of JSON.
+pub fn listed(row: &OrderRow) -> String {
+    let mut out = String::with_capacity(row.record.len() + 64);
+    put_listed(&mut out, &row.record, row.ready, &json!(row.waits).to_string(), &row.disputed);
+    out
+}
+
+/// Hands over the records of a list, each as one line of JSON.
+pub fn each_listed(session: &mut Session, pick: &Pick, mut take: impl FnMut(&str)) -> Result<(), Fault> {
+    let mut line = String::new();
+    session.view()?.each_record(pick, |l| {
+        line.clear();
+        put_listed(&mut line, l.record, l.ready, l.waits.unwrap_or("[]"), &l.disputed);
+        take(&line);
+    })?;
+    Ok(())
 }
 
 /// One order with everything: record, readiness, what waits for it, conflicts, comments, how it was closed and landed.
@@ -23,11 +47,10 @@ pub fn detail(session: &mut Session, id: &OrderId) -> Result<Value, Fault> {
     let view = session.view()?;
     let order = view.order(id)?.ok_or_else(|| missing(id))?;
     let row = view.order_row(id.as_str())?.ok_or_else(|| missing(id))?;
-    let blocked_by = view.open_blockers(id.as_str())?;
     let blocks = view.dependents(id.as_str())?;
     let mut map = order.record();
     map.insert("ready".into(), row.ready.into());
-    map.insert("blocked_by".into(), blocked_by.into());
+    map.insert("blocked_by".into(), row.waits.into());
     map.insert("blocks".into(), blocks.into());
     map.insert("conflicts".into(), serde_json::to_value(order.conflicts()).unwrap_or_default());
     let comment =
@@ -303,18 +326,6 @@ pub fn remove_dependency(session: &mut Session, id: &str, on: &str) -> Result<Or
     let on = session.order_id(on).or_else(|e| on.parse::<OrderId>().map_err(|_| e))?;
     let ids = [id.to_owned()];
     first(each(session, &ids, |_, o, id, actor| Ok(decide::remove_dependency(o, id, &on, actor)?))?)
-}
-
-/// Orders that match, with their open blockers.
-pub fn list(session: &mut Session, filter: &Filter) -> Result<Vec<(OrderRow, Vec<String>)>, Fault> {
-    let view = session.view()?;
-    let mut blockers = view.all_open_blockers()?;
-    Ok(view
-        .list(filter)?
-        .into_iter()
-        .map(|r| (blockers.remove(&r.id).unwrap_or_default(), r))
-        .map(|(b, r)| (r, b))
-        .collect())
 }
 
 /// One node of a tree of dependencies.

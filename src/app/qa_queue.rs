@@ -7,7 +7,7 @@ use super::fault::Fault;
 use super::session::Session;
 use crate::domain::OrderId;
 use crate::domain::order::Order;
-use crate::store::Filter;
+use crate::store::{Filter, Pick};
 
 /// Work that was handed in.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,11 +31,14 @@ pub fn queue(session: &mut Session) -> Result<Vec<Entry>, Fault> {
     let filter = Filter { statuses: vec!["in_progress".into(), "assigned".into(), "open".into()], ..Filter::default() };
     let view = session.view()?;
     let mut all = Vec::new();
-    for row in view.list(&filter)? {
-        if !row.record.contains("\"submitted\"") {
-            continue;
+    let mut handed_in: Vec<String> = Vec::new();
+    view.each_record(&Pick::Matching(filter), |l| {
+        if l.record.contains("\"submitted\"") {
+            handed_in.push(l.id.to_owned());
         }
-        let id: OrderId = row.id.parse()?;
+    })?;
+    for id in handed_in {
+        let id: OrderId = id.parse()?;
         if let Some(order) = view.order(&id)? {
             all.extend(entry(&id, &order));
         }

@@ -140,6 +140,10 @@ fn identity_of(store: &Store, given: Option<&str>) -> Result<AgentId, Fault> {
 
 /// The slot whose worktree this is.
 fn slot_of(store: &Store, here: &Path) -> Option<u32> {
+    if store.repo().git_dir() == store.repo().common_dir() {
+        // The main worktree is nobody's slot.
+        return None;
+    }
     let workers = crate::sys::fs::canonicalize(&store.places().workers).ok()?;
     let name = here.strip_prefix(workers).ok()?.to_str()?;
     name.strip_prefix("slot")?.parse().ok()

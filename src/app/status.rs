@@ -13,6 +13,7 @@ use super::{assignments, mail, orders};
 use crate::domain::agent::Agent;
 use crate::domain::{AgentId, Timestamp};
 use crate::launch::SessionState;
+use crate::store::Pick;
 
 /// What is known of the sessions of slots, by slot: `running`, `exited` and the like. A slot that is not in it has none.
 pub type Live = BTreeMap<u32, String>;
@@ -90,9 +91,9 @@ pub fn of(session: &mut Session, live: Option<&Live>) -> Result<Status, Fault> {
     let orders = counts(session)?;
     let view = session.view()?;
     let ready = view
-        .ready(Some(MOST_SHOWN))?
+        .rows(&Pick::Ready(Some(MOST_SHOWN)))?
         .iter()
-        .filter_map(|r| serde_json::from_str(&orders::listed(r, &[])).ok())
+        .filter_map(|r| serde_json::from_str(&orders::listed(r)).ok())
         .collect();
     let attention = attention::of(session, &workers, &unread)?;
     let repo = session.store.repo();

@@ -9,7 +9,7 @@ use super::at::At;
 use crate::app::Session;
 use crate::app::fault::{Fault, Kind};
 use crate::app::past::{self, AsOf};
-use crate::ui::{Label, Mode, Setup, Stream, Ui};
+use crate::ui::{Label, Mode, Records, Setup, Stream, Ui};
 
 /// The screen, and the options every command takes. The repository is not here: a command that needs one asks for it,
 /// so that `version`, help and completion scripts work everywhere and at once.
@@ -80,12 +80,13 @@ impl Context {
         }
     }
 
-    /// Shows records that are JSON already, one each.
-    pub fn records(&self, records: Vec<String>) {
-        let Some(as_of) = self.as_of.get() else { return self.ui.records(&records) };
-        let mark = format!(",\"as_of\":{}}}", as_of.record());
-        let marked = |r: String| r.strip_suffix('}').map(|r| format!("{r}{mark}")).unwrap_or(r);
-        self.ui.records(&records.into_iter().map(marked).collect::<Vec<_>>());
+    /// Begins a list of records that are JSON already.
+    pub fn records(&self) -> Records<'_> {
+        let records = self.ui.records();
+        match self.as_of.get() {
+            Some(as_of) => records.with_field(format!("\"as_of\":{}", as_of.record())),
+            None => records,
+        }
     }
 
     /// Shows text, under a line that says so where it is about the past. Into a pipe goes nothing but the text.

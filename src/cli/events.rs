@@ -196,7 +196,7 @@ fn raw(ctx: &Context, all: &[Event]) {
     }
 }
 
-fn row(e: &Event) -> [Cell; 5] {
+fn row(e: &Event) -> [Cell<'_>; 5] {
     [
         Cell::new(Label::Time, e.at.to_string()),
         Cell::new(Label::Agent, &e.actor),

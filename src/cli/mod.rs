@@ -62,7 +62,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::builder::styling::{AnsiColor, Style, Styles};
-use clap::{CommandFactory as _, Parser as _};
+use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser as _};
 
 pub use at::At;
 pub use context::Context;
@@ -184,13 +184,27 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(start(&args))
 }
 
+/// Reads a line. Nearly every line is right and names its command first, and needs no other; help and errors come from the
+/// whole tree.
+fn parse(words: &[String]) -> Result<Cli, clap::Error> {
+    named_alone(words).map_or_else(|| Cli::try_parse_from(words), Ok)
+}
+
+/// The line as the command that it names reads it, without building the others; `None` where that is not all it takes.
+fn named_alone(words: &[String]) -> Option<Cli> {
+    let named = Cli::command().find_subcommand(words.get(1)?)?.clone();
+    let root = clap::Command::new("git-vermas").disable_help_subcommand(true).subcommand_required(true);
+    let matches = Global::augment_args(root).subcommand(named).try_get_matches_from(words).ok()?;
+    Cli::from_arg_matches(&matches).ok()
+}
+
 fn start(args: &[OsString]) -> u8 {
     let glance = Global::glance(args);
     let said = invoke::words(args).and_then(|words| {
         if words.len() < 2 {
             return Err(usage::nothing_said(&glance));
         }
-        Cli::try_parse_from(&words).map_err(|e| usage::Said::from_clap(e, &words))
+        parse(&words).map_err(|e| usage::Said::from_clap(e, &words))
     });
     let cli = match said {
         Ok(cli) => cli,

@@ -41,7 +41,8 @@ impl Repo {
             .to_thread_local();
         gix.object_cache_size_if_unset(1 << 20);
         let git_dir = sys::fs::canonicalize(gix.git_dir())?;
-        let common_dir = sys::fs::canonicalize(gix.common_dir())?;
+        let is_main = gix.common_dir() == gix.git_dir();
+        let common_dir = if is_main { git_dir.clone() } else { sys::fs::canonicalize(gix.common_dir())? };
         let settings = Settings::of(&gix);
         let main_worktree = main_worktree(&gix, &git_dir, &common_dir, &settings);
         let here = here.and_then(|h| sys::fs::canonicalize(&h).ok());

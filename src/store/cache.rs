@@ -2,6 +2,7 @@
 //!
 //! Written only under the state lock, without syncing: after a power cut (another boot id) it is made anew.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +19,18 @@ const BUSY: Duration = Duration::from_secs(10);
 
 pub struct Cache {
     pub db: Connection,
+    /// Whether the settings that only a writer needs are made.
+    is_tuned: Cell<bool>,
+}
+
+/// What tells whether the cache shows the present state, read at once.
+#[derive(Debug, Default)]
+pub struct Keys {
+    pub built: Built,
+    /// Other values of the `meta` table.
+    pub meta: BTreeMap<String, String>,
+    /// The assignment files, with their stamps.
+    pub files: BTreeMap<String, Option<String>>,
 }
 
 /// What the cache was built from.
@@ -29,6 +42,18 @@ pub struct Built {
     pub tail: i64,
     pub tip: String,
     pub boot: String,
+}
+
+impl Built {
+    fn set(&mut self, key: &str, value: String) {
+        match key {
+            "inode" => self.inode = value.parse().unwrap_or_default(),
+            "offset" => self.offset = value.parse().unwrap_or_default(),
+            "tail" => self.tail = value.parse().unwrap_or_default(),
+            "tip" => self.tip = value,
+            _ => self.boot = value,
+        }
+    }
 }
 
 impl Cache {
@@ -78,7 +103,7 @@ impl Cache {
     pub fn in_memory() -> Result<Self> {
         let db = Connection::open_in_memory()?;
         db.execute_batch(schema::CREATE)?;
-        Ok(Self { db })
+        Ok(Self { db, is_tuned: Cell::new(true) })
     }
 
     fn attempt(path: &Path, may_create: bool) -> Result<Option<Self>> {
@@ -90,7 +115,7 @@ impl Cache {
         let db = Connection::open_with_flags(path, flags)?;
         db.busy_timeout(BUSY)?;
         db.set_prepared_statement_cache_capacity(64);
-        db.execute_batch("PRAGMA synchronous=OFF; PRAGMA journal_mode=TRUNCATE; PRAGMA temp_store=MEMORY;")?;
+        db.execute_batch("PRAGMA temp_store=MEMORY;")?;
         let version: i64 = db.query_row("PRAGMA user_version", [], |r| r.get(0))?;
         if version == 0 && may_create {
             let empty: i64 = db.query_row("SELECT count(*) FROM sqlite_master", [], |r| r.get(0))?;
@@ -106,7 +131,7 @@ impl Cache {
         } else if version != schema::VERSION {
             return Ok(None);
         }
-        Ok(Some(Self { db }))
+        Ok(Some(Self { db, is_tuned: Cell::new(false) }))
     }
 
     /// A value of the `meta` table.
@@ -126,16 +151,29 @@ impl Cache {
             self.db.prepare_cached("SELECT k, v FROM meta WHERE k IN ('inode','offset','tail','tip','boot')")?;
         let mut rows = q.query([])?;
         while let Some(row) = rows.next()? {
-            let (key, value): (String, String) = (row.get(0)?, row.get(1)?);
-            match key.as_str() {
-                "inode" => b.inode = value.parse().unwrap_or_default(),
-                "offset" => b.offset = value.parse().unwrap_or_default(),
-                "tail" => b.tail = value.parse().unwrap_or_default(),
-                "tip" => b.tip = value,
-                _ => b.boot = value,
-            }
+            b.set(&row.get::<_, String>(0)?, row.get(1)?);
         }
         Ok(b)
+    }
+
+    pub fn keys(&self) -> Result<Keys> {
+        let mut keys = Keys::default();
+        let mut q = self.db.prepare_cached(
+            "SELECT 0, k, v FROM meta WHERE k IN ('inode','offset','tail','tip','boot','orders_stamp','messages_stamp')
+             UNION ALL SELECT 1, name, stamp FROM files",
+        )?;
+        let mut rows = q.query([])?;
+        while let Some(row) = rows.next()? {
+            let (is_file, name): (bool, String) = (row.get(0)?, row.get(1)?);
+            if is_file {
+                keys.files.insert(name, row.get(2)?);
+            } else if name.ends_with("_stamp") {
+                keys.meta.insert(name, row.get(2)?);
+            } else {
+                keys.built.set(&name, row.get(2)?);
+            }
+        }
+        Ok(keys)
     }
 
     pub fn set_built(&self, b: &Built) -> Result<()> {
@@ -153,8 +191,12 @@ impl Cache {
         Ok(rows.collect::<std::result::Result<_, _>>()?)
     }
 
+    /// Begins a change.
     pub fn begin(&self) -> Result<()> {
         Self::point()?;
+        if !self.is_tuned.replace(true) {
+            self.db.execute_batch("PRAGMA synchronous=OFF; PRAGMA journal_mode=TRUNCATE;")?;
+        }
         Ok(self.db.execute_batch("BEGIN IMMEDIATE")?)
     }
 

@@ -187,7 +187,7 @@ fn load(cache: &Cache, subject: &str) -> Result<Option<Subject>> {
     let Some(empty) = Subject::empty(subject) else { return Ok(None) };
     let id = subject.split_once('/').map_or(subject, |(_, id)| id);
     let (sql, key) = match empty {
-        Subject::Order(_) => ("SELECT fold FROM orders WHERE id=?", id),
+        Subject::Order(_) => ("SELECT fold FROM folds WHERE id=?", id),
         Subject::Mail(_) => ("SELECT fold FROM messages WHERE id=?", id),
         _ => ("SELECT fold FROM others WHERE subject=?", subject),
     };
@@ -230,7 +230,7 @@ pub fn event_at(log: &dyn Lines, off: i64, len: i64) -> Result<Option<Event>> {
     Ok(line::event(&bytes).ok())
 }
 
-/// Saves an order; gives the ids whose readiness may have changed.
+/// Saves an order; gives the ids of others whose readiness may have changed.
 fn save_order(cache: &Cache, f: &Folded<Order>) -> Result<Vec<String>> {
     let o = &f.state;
     let rec = crate::wire::json::line(&o.record());
@@ -239,13 +239,18 @@ fn save_order(cache: &Cache, f: &Folded<Order>) -> Result<Vec<String>> {
         .prepare_cached("SELECT status='closed' FROM orders WHERE id=?")?
         .query_row([&o.id], |r| r.get(0))
         .optional()?;
+    cache.db.prepare_cached("DELETE FROM deps WHERE id=?")?.execute([&o.id])?;
+    for on in o.blockers() {
+        cache.db.prepare_cached("INSERT OR IGNORE INTO deps(id, dep) VALUES(?,?)")?.execute([o.id.as_str(), on])?;
+    }
+    let waits = waits(cache, &o.id)?;
     cache
         .db
         .prepare_cached(
-            "INSERT INTO orders(id,status,priority,type,assignee,created,updated,conflicts,parent,title,rec,fold,shown)
-             VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)
+            "INSERT INTO orders(id,status,priority,type,assignee,created,updated,conflicts,parent,title,rec,shown,waits,
+             ready) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)
              ON CONFLICT(id) DO UPDATE SET status=?2,priority=?3,type=?4,assignee=?5,created=?6,updated=?7,conflicts=?8,
-             parent=?9,title=?10,rec=?11,fold=?12,shown=?13",
+             parent=?9,title=?10,rec=?11,shown=?12,waits=?13,ready=?14",
         )?
         .execute(params![
             o.id,
@@ -259,31 +264,40 @@ fn save_order(cache: &Cache, f: &Folded<Order>) -> Result<Vec<String>> {
             o.parent(),
             o.title(),
             rec,
-            text(f)?,
             o.created,
+            waits,
+            o.created && o.status() == "open" && waits.is_none(),
         ])?;
-    cache.db.prepare_cached("DELETE FROM deps WHERE id=?")?.execute([&o.id])?;
-    for on in o.blockers() {
-        cache.db.prepare_cached("INSERT OR IGNORE INTO deps(id, dep) VALUES(?,?)")?.execute([o.id.as_str(), on])?;
+    cache
+        .db
+        .prepare_cached("INSERT INTO folds(id, fold) VALUES(?1,?2) ON CONFLICT(id) DO UPDATE SET fold=?2")?
+        .execute(params![o.id, text(f)?])?;
+    if was_closed == Some(o.is_closed()) {
+        return Ok(Vec::new());
     }
-    let mut unsettled = vec![o.id.clone()];
-    if was_closed != Some(o.is_closed()) {
-        let mut q = cache.db.prepare_cached("SELECT id FROM deps WHERE dep=?")?;
-        let waiting = q.query_map([&o.id], |r| r.get::<_, String>(0))?;
-        for id in waiting {
-            unsettled.push(id?);
-        }
-    }
-    Ok(unsettled)
+    let mut q = cache.db.prepare_cached("SELECT id FROM deps WHERE dep=?")?;
+    let waiting = q.query_map([&o.id], |r| r.get(0))?;
+    Ok(waiting.collect::<std::result::Result<_, _>>()?)
 }
 
-fn settle_ready(cache: &Cache, ids: &[String]) -> Result<()> {
+/// What an order waits for, as a JSON array of ids; `None` where it waits for nothing.
+fn waits(cache: &Cache, id: &str) -> Result<Option<String>> {
     let mut q = cache.db.prepare_cached(
-        "UPDATE orders SET ready = (status='open' AND shown AND NOT EXISTS(SELECT 1 FROM deps d WHERE d.id=orders.id
-         AND NOT EXISTS(SELECT 1 FROM orders o WHERE o.id=d.dep AND o.status='closed'))) WHERE id=?",
+        "SELECT dep FROM deps d WHERE d.id=? AND NOT EXISTS(SELECT 1 FROM orders o WHERE o.id=d.dep AND
+         o.status='closed') ORDER BY dep",
     )?;
+    let open: Vec<String> = q.query_map([id], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?;
+    if open.is_empty() { Ok(None) } else { Ok(Some(text(&open)?)) }
+}
+
+/// Brings readiness up to date where what an order waits for was closed, or is open again.
+fn settle_ready(cache: &Cache, ids: &[String]) -> Result<()> {
     for id in ids {
-        q.execute([id])?;
+        let waits = waits(cache, id)?;
+        let mut q = cache.db.prepare_cached(
+            "UPDATE orders SET waits=?2, ready=(status='open' AND shown AND ?2 IS NULL) WHERE id=?1 AND waits IS NOT ?2",
+        )?;
+        q.execute(params![id, waits])?;
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use rusqlite::params;
 
 use super::error::Result;
-use super::view::{COLUMNS, OrderRow, View, order_row};
+use super::lists::{COLUMNS, OrderRow, order_row};
+use super::view::View;
 
 /// Where the names that begin with a prefix end.
 fn end(prefix: &str) -> String {
@@ -42,8 +43,7 @@ impl View<'_> {
 
     /// How many orders that are not closed wait for others that are not.
     pub fn count_blocked(&self) -> Result<i64> {
-        let sql = "SELECT count(*) FROM orders WHERE status<>'closed' AND shown AND EXISTS(SELECT 1 FROM deps d WHERE
-                   d.id=orders.id AND NOT EXISTS(SELECT 1 FROM orders o WHERE o.id=d.dep AND o.status='closed'))";
+        let sql = "SELECT count(*) FROM orders WHERE waits IS NOT NULL AND status<>'closed' AND shown";
         Ok(self.cache.db.query_row(sql, [], |r| r.get(0))?)
     }
 
@@ -51,6 +51,6 @@ impl View<'_> {
     pub fn conflicted(&self, most: u32) -> Result<Vec<OrderRow>> {
         let sql = format!("SELECT {COLUMNS} FROM orders WHERE conflicts>0 AND shown ORDER BY updated DESC, id LIMIT ?");
         let mut q = self.cache.db.prepare_cached(&sql)?;
-        Ok(q.query_map([most], order_row)?.collect::<std::result::Result<_, _>>()?)
+        Ok(q.query_map([most], |r| order_row(self.cache, r))?.collect::<std::result::Result<_, _>>()?)
     }
 }

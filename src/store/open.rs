@@ -1,6 +1,8 @@
 //! Opening the state, and reading it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
 use super::cache::Cache;
@@ -174,7 +176,8 @@ impl Store {
     /// Whether cache, log, branch and what foreign writers can reach are as the cache was left.
     pub(super) fn is_fresh(&self) -> Result<bool> {
         let Some(cache) = &self.cache else { return Ok(false) };
-        let built = cache.built()?;
+        let keys = cache.keys()?;
+        let built = &keys.built;
         let (log, pin) = (Stamp::of(&self.places.log()), Stamp::of(&self.places.pin()));
         let Some(log) = log else { return Ok(false) };
         if built.inode != log.inode || built.offset != log.size || pin.is_some_and(|p| p.inode != log.inode) {
@@ -188,13 +191,12 @@ impl Store {
             return Ok(false);
         }
         for table in super::adopt::Table::BOTH {
-            let stamp = Stamp::of(&self.places.work.join(table.file_name()));
-            let shown = stamp.map(|s| serde_json::to_string(&s).unwrap_or_default());
-            if shown.is_none() || shown != cache.meta(table.stamp_key())? {
+            let stamp = shown(&self.places.work.join(table.file_name()));
+            if stamp.is_none() || stamp.as_ref() != keys.meta.get(table.stamp_key()) {
                 return Ok(false);
             }
         }
-        Ok(self.retired_is_quiet() && self.assignments_are_known(cache)?)
+        Ok(self.retired_is_quiet() && self.assignments_are_known(&keys.files)?)
     }
 
     fn retired_is_quiet(&self) -> bool {
@@ -205,21 +207,17 @@ impl Store {
         })
     }
 
-    fn assignments_are_known(&self, cache: &Cache) -> Result<bool> {
+    fn assignments_are_known(&self, known: &BTreeMap<String, Option<String>>) -> Result<bool> {
         let names = fs::list(&self.places.work).map_err(StoreError::io("look into .work"))?;
-        let mut q = cache.db.prepare_cached("SELECT stamp FROM files WHERE name=?")?;
-        let mut count: i64 = 0;
+        let mut count = 0;
         for name in names.iter().filter(|n| n.starts_with(".assignment-")) {
-            let known: Option<Option<String>> =
-                rusqlite::OptionalExtension::optional(q.query_row([name], |r| r.get(0)))?;
-            let now = Stamp::of(&self.places.work.join(name)).map(|s| serde_json::to_string(&s).unwrap_or_default());
-            if known.flatten() != now || now.is_none() {
+            let now = shown(&self.places.work.join(name));
+            if now.is_none() || known.get(name) != Some(&now) {
                 return Ok(false);
             }
             count += 1;
         }
-        let rows: i64 = cache.db.query_row("SELECT count(*) FROM files", [], |r| r.get(0))?;
-        Ok(rows == count)
+        Ok(known.len() == count)
     }
 
     /// Whether there is something to publish or to project.
@@ -285,6 +283,11 @@ impl Store {
             || agent.as_worker().is_some_and(|(f, n)| f == factory && n < slots);
         Ok(role || self.view()?.agents()?.contains(agent))
     }
+}
+
+/// A file's stamp as the cache keeps it.
+fn shown(path: &Path) -> Option<String> {
+    Stamp::of(path).map(|s| serde_json::to_string(&s).unwrap_or_default())
 }
 
 fn is_read_only(e: &StoreError) -> bool {

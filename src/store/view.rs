@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{OptionalExtension, Row, ToSql, params_from_iter};
+use rusqlite::OptionalExtension;
 
 use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::fold::{event_at, events_of, parse};
 use super::lines::Lines;
+use super::lists::OrderRow;
 use crate::domain::agent::Agent;
 use crate::domain::assignment::Assignment;
 use crate::domain::causal::Folded;
 use crate::domain::event::Event;
 use crate::domain::message::Message;
-use crate::domain::order::{Conflict, Order};
+use crate::domain::order::Order;
 use crate::domain::{AgentId, OrderId, RefId};
 use crate::wire::line;
 
@@ -23,86 +24,6 @@ pub struct View<'a> {
     log: &'a dyn Lines,
 }
 
-/// A work order's row: what lists show, and the whole record as JSON.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OrderRow {
-    pub id: String,
-    pub status: String,
-    pub priority: i64,
-    pub issue_type: String,
-    pub assignee: Option<String>,
-    /// Milliseconds since the epoch.
-    pub created: i64,
-    pub updated: i64,
-    pub ready: bool,
-    pub conflicts: i64,
-    /// The fields on which concurrent writers disagree, as `wo show` gives them.
-    pub disputed: Vec<Conflict>,
-    pub parent: Option<String>,
-    pub title: String,
-    /// The record of FORMATS as one line of JSON.
-    pub record: String,
-}
-
-pub(super) const COLUMNS: &str =
-    "id, status, priority, type, assignee, created, updated, ready, conflicts, parent, title, rec,
-     CASE WHEN conflicts > 0 THEN fold END";
-
-pub(super) fn order_row(r: &Row<'_>) -> rusqlite::Result<OrderRow> {
-    Ok(OrderRow {
-        id: r.get(0)?,
-        status: r.get(1)?,
-        priority: r.get(2)?,
-        issue_type: r.get(3)?,
-        assignee: r.get(4)?,
-        created: r.get(5)?,
-        updated: r.get(6)?,
-        ready: r.get(7)?,
-        conflicts: r.get(8)?,
-        disputed: disputed(r.get::<_, Option<String>>(12)?.as_deref()),
-        parent: r.get(9)?,
-        title: r.get(10)?,
-        record: r.get(11)?,
-    })
-}
-
-/// The conflicts of a folded order; its column is asked for only where there are any.
-fn disputed(fold: Option<&str>) -> Vec<Conflict> {
-    fold.and_then(|t| parse::<Folded<Order>>(t).ok()).map(|f| f.state.conflicts()).unwrap_or_default()
-}
-
-/// How a list of orders is sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sort {
-    /// Urgent first, then oldest first.
-    #[default]
-    Priority,
-    /// Oldest first.
-    Created,
-    /// Newest change first.
-    Updated,
-    Title,
-}
-
-/// Which orders a list shows; everything `None` shows all.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    pub statuses: Vec<String>,
-    pub types: Vec<String>,
-    pub priorities: Vec<i64>,
-    pub assignee: Option<String>,
-    pub label: Option<String>,
-    pub parent: Option<String>,
-    /// Created at or after, in milliseconds since the epoch.
-    pub since: Option<i64>,
-    /// Not changed since, in milliseconds since the epoch.
-    pub older_than: Option<i64>,
-    /// Words that all stand in title, description, labels or id.
-    pub words: Vec<String>,
-    pub sort: Sort,
-    pub limit: Option<usize>,
-}
-
 impl<'a> View<'a> {
     pub(super) fn new(cache: &'a Cache, log: &'a dyn Lines) -> Self {
         Self { cache, log }
@@ -110,14 +31,9 @@ impl<'a> View<'a> {
 
     /// A work order with all that its events say; `None` where its creation is not known.
     pub fn order(&self, id: &OrderId) -> Result<Option<Order>> {
-        let mut q = self.cache.db.prepare_cached("SELECT fold FROM orders WHERE id=? AND shown")?;
+        let mut q = self.cache.db.prepare_cached("SELECT fold FROM folds WHERE id=?")?;
         let text: Option<String> = q.query_row([id.as_str()], |r| r.get(0)).optional()?;
-        Ok(text.map(|t| parse::<Folded<Order>>(&t)).transpose()?.map(|f| f.state))
-    }
-
-    pub fn order_row(&self, id: &str) -> Result<Option<OrderRow>> {
-        let sql = format!("SELECT {COLUMNS} FROM orders WHERE id=? AND shown");
-        Ok(self.cache.db.prepare_cached(&sql)?.query_row([id], order_row).optional()?)
+        Ok(text.map(|t| parse::<Folded<Order>>(&t)).transpose()?.map(|f| f.state).filter(|o| o.created))
     }
 
     pub fn message(&self, id: &RefId) -> Result<Option<Message>> {
@@ -143,80 +59,6 @@ impl<'a> View<'a> {
         Ok(rows.collect::<std::result::Result<_, _>>()?)
     }
 
-    fn rows(&self, sql: &str, args: &[&dyn ToSql]) -> Result<Vec<OrderRow>> {
-        let mut q = self.cache.db.prepare_cached(sql)?;
-        let rows = q.query_map(params_from_iter(args.iter()), order_row)?;
-        Ok(rows.collect::<std::result::Result<_, _>>()?)
-    }
-
-    /// What can be done now, urgent first, then oldest first.
-    pub fn ready(&self, limit: Option<usize>) -> Result<Vec<OrderRow>> {
-        let most = limit.and_then(|l| i64::try_from(l).ok()).unwrap_or(-1);
-        let sql = format!("SELECT {COLUMNS} FROM orders WHERE ready=1 ORDER BY priority, created, id LIMIT ?");
-        self.rows(&sql, &[&most])
-    }
-
-    /// Orders that are not closed and wait for others that are not.
-    pub fn blocked(&self) -> Result<Vec<OrderRow>> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM orders WHERE status<>'closed' AND shown AND EXISTS(SELECT 1 FROM deps d WHERE
-             d.id=orders.id AND NOT EXISTS(SELECT 1 FROM orders o WHERE o.id=d.dep AND o.status='closed'))
-             ORDER BY priority, created, id"
-        );
-        self.rows(&sql, &[])
-    }
-
-    pub fn list(&self, f: &Filter) -> Result<Vec<OrderRow>> {
-        let mut sql = format!("SELECT {COLUMNS} FROM orders WHERE shown");
-        let mut args: Vec<Box<dyn ToSql>> = Vec::new();
-        let mut any_of = |column: &str, values: Vec<Box<dyn ToSql>>| {
-            if !values.is_empty() {
-                let marks = vec!["?"; values.len()].join(",");
-                sql.push_str(&format!(" AND {column} IN ({marks})"));
-                args.extend(values);
-            }
-        };
-        let texts = |v: &[String]| v.iter().map(|s| Box::new(s.clone()) as Box<dyn ToSql>).collect();
-        any_of("status", texts(&f.statuses));
-        any_of("type", texts(&f.types));
-        any_of("priority", f.priorities.iter().map(|p| Box::new(*p) as Box<dyn ToSql>).collect());
-        any_of("assignee", texts(f.assignee.as_slice()));
-        any_of("parent", texts(f.parent.as_slice()));
-        let mut and = |condition: &str, value: Box<dyn ToSql>| {
-            sql.push_str(" AND ");
-            sql.push_str(condition);
-            args.push(value);
-        };
-        if let Some(label) = &f.label {
-            and("EXISTS(SELECT 1 FROM json_each(rec, '$.labels') l WHERE l.value=?)", Box::new(label.clone()));
-        }
-        if let Some(ms) = f.since {
-            and("created >= ?", Box::new(ms));
-        }
-        if let Some(ms) = f.older_than {
-            and("updated < ?", Box::new(ms));
-        }
-        for word in &f.words {
-            let pattern = format!("%{}%", word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
-            and(
-                "(title || char(10) || id || char(10) || coalesce(json_extract(rec,'$.description'),'') || char(10) ||
-                  coalesce(json_extract(rec,'$.labels'),'')) LIKE ? ESCAPE '\\'",
-                Box::new(pattern),
-            );
-        }
-        sql.push_str(match f.sort {
-            Sort::Priority => " ORDER BY priority, created, id",
-            Sort::Created => " ORDER BY created, id",
-            Sort::Updated => " ORDER BY updated DESC, id",
-            Sort::Title => " ORDER BY title, id",
-        });
-        if let Some(limit) = f.limit {
-            sql.push_str(&format!(" LIMIT {limit}"));
-        }
-        let args: Vec<&dyn ToSql> = args.iter().map(|a| &**a).collect();
-        self.rows(&sql, &args)
-    }
-
     /// What an order directly waits for: (id, row where it is known).
     pub fn dependencies(&self, id: &str) -> Result<Vec<(String, Option<OrderRow>)>> {
         let mut q = self.cache.db.prepare_cached("SELECT dep FROM deps WHERE id=? ORDER BY dep")?;
@@ -224,33 +66,10 @@ impl<'a> View<'a> {
         ids.into_iter().map(|dep| Ok((dep.clone(), self.order_row(&dep)?))).collect()
     }
 
-    /// The ids that an order waits for and that are not closed.
-    pub fn open_blockers(&self, id: &str) -> Result<Vec<String>> {
-        let mut q = self.cache.db.prepare_cached(
-            "SELECT dep FROM deps d WHERE d.id=? AND NOT EXISTS(SELECT 1 FROM orders o WHERE o.id=d.dep AND
-             o.status='closed') ORDER BY dep",
-        )?;
-        Ok(q.query_map([id], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?)
-    }
-
     /// The ids of orders that wait for this one.
     pub fn dependents(&self, id: &str) -> Result<Vec<String>> {
         let mut q = self.cache.db.prepare_cached("SELECT id FROM deps WHERE dep=? ORDER BY id")?;
         Ok(q.query_map([id], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?)
-    }
-
-    /// Open blockers of all orders at once, for lists.
-    pub fn all_open_blockers(&self) -> Result<BTreeMap<String, Vec<String>>> {
-        let mut q = self.cache.db.prepare_cached(
-            "SELECT id, dep FROM deps d WHERE NOT EXISTS(SELECT 1 FROM orders o WHERE o.id=d.dep AND o.status='closed')
-             ORDER BY id, dep",
-        )?;
-        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let mut rows = q.query([])?;
-        while let Some(r) = rows.next()? {
-            all.entry(r.get(0)?).or_default().push(r.get(1)?);
-        }
-        Ok(all)
     }
 
     /// Whether `from` waits for `to`, directly or through others.
@@ -366,9 +185,9 @@ impl<'a> View<'a> {
     /// Orders by status.
     pub fn count_by(&self, column: &'static str) -> Result<BTreeMap<String, i64>> {
         let sql = match column {
-            "type" => "SELECT type, count(*) FROM orders WHERE shown GROUP BY type",
-            "priority" => "SELECT priority, count(*) FROM orders WHERE shown GROUP BY priority",
-            _ => "SELECT status, count(*) FROM orders WHERE shown GROUP BY status",
+            "type" => "SELECT type, count(*) FROM orders WHERE shown=1 GROUP BY type",
+            "priority" => "SELECT priority, count(*) FROM orders WHERE shown=1 GROUP BY priority",
+            _ => "SELECT status, count(*) FROM orders WHERE shown=1 GROUP BY status",
         };
         let mut q = self.cache.db.prepare_cached(sql)?;
         let rows = q.query_map([], |r| {

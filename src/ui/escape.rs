@@ -29,9 +29,35 @@ fn show(out: &mut String, c: char) {
     };
 }
 
+/// The place of the first character that is bad. Plain letters are passed over many at a time: text is long, and what is bad
+/// in it rare.
+fn first_bad(text: &str, newline_is_fine: bool, bad: impl Fn(char) -> bool) -> Option<usize> {
+    let plain = |b: u8| (0x20..0x7f).contains(&b) | (newline_is_fine & (b == b'\n'));
+    let mut at = 0;
+    while at < text.len() {
+        let chunk = &text.as_bytes()[at..text.len().min(at + 64)];
+        if chunk.iter().fold(true, |all, b| all & plain(*b)) {
+            at += chunk.len();
+            continue;
+        }
+        let (end, begin) = (at + chunk.len(), at);
+        for (i, c) in text[begin..].char_indices() {
+            at = begin + i;
+            if bad(c) {
+                return Some(at);
+            }
+            at += c.len_utf8();
+            if at >= end {
+                break;
+            }
+        }
+    }
+    None
+}
+
 fn escape(text: &str, keep: fn(char) -> bool) -> Cow<'_, str> {
     let bad = |c: char| acts(c) && !keep(c);
-    let Some(first) = text.find(bad) else { return Cow::Borrowed(text) };
+    let Some(first) = first_bad(text, keep('\n'), bad) else { return Cow::Borrowed(text) };
     let mut out = String::with_capacity(text.len() + 16);
     out.push_str(&text[..first]);
     for c in text[first..].chars() {
@@ -108,7 +134,7 @@ fn skip_code(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 /// For finished JSON: the characters that JSON lets through raw become `\u` escapes, so the document means the same.
 pub fn json(document: &str) -> Cow<'_, str> {
     let bad = |c: char| acts(c) && c != '\n';
-    let Some(first) = document.find(bad) else { return Cow::Borrowed(document) };
+    let Some(first) = first_bad(document, true, bad) else { return Cow::Borrowed(document) };
     let mut out = String::with_capacity(document.len() + 16);
     out.push_str(&document[..first]);
     for c in document[first..].chars() {

@@ -8,6 +8,7 @@
 pub mod escape;
 pub mod page;
 pub mod progress;
+pub mod records;
 pub mod screen;
 pub mod style;
 pub mod table;
@@ -18,6 +19,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 pub use progress::Progress;
+pub use records::Records;
 pub use screen::{Stream, at_a_terminal};
 pub use style::{Label, Paint, When};
 pub use table::{Cell, Column, Look, Table};
@@ -147,19 +149,6 @@ impl Ui {
     /// One record a line, all in one write.
     pub fn jsonl<'a>(&self, records: impl IntoIterator<Item = &'a Value>) {
         let text: String = records.into_iter().map(|r| format!("{r}\n")).collect();
-        put(escape::json(&text).as_bytes());
-    }
-
-    /// Records that are JSON already, one each: as one array, or one a line.
-    pub fn records(&self, records: &[String]) {
-        if self.setup.mode == Mode::Json && Stream::Out.is_terminal() {
-            let values = records.iter().filter_map(|r| serde_json::from_str(r).ok()).collect();
-            return self.json(&Value::Array(values));
-        }
-        let text = match self.setup.mode {
-            Mode::Jsonl => records.iter().map(|r| format!("{r}\n")).collect(),
-            _ => format!("[{}]\n", records.join(",")),
-        };
         put(escape::json(&text).as_bytes());
     }
 

@@ -104,11 +104,18 @@ impl Paint {
     }
 
     fn wrap(self, label: Label, safe: &str) -> String {
+        let mut out = String::with_capacity(safe.len());
+        self.put(&mut out, label, safe);
+        out
+    }
+
+    /// Adds text that is safe already.
+    pub(super) fn put(self, out: &mut String, label: Label, safe: &str) {
         let code = label.code();
         if self.colour && !code.is_empty() && !safe.is_empty() {
-            format!("{code}{safe}{RESET}")
+            out.extend([code, safe, RESET]);
         } else {
-            safe.to_owned()
+            out.push_str(safe);
         }
     }
 }

@@ -90,13 +90,13 @@ fn batch(ctx: &Context, file: &std::path::Path, allow_secret: bool) -> Result<()
     let ids = orders::create_batch(&mut session, &name, &text, allow_secret)?;
     if ctx.ui.is_json() {
         let view = session.view()?;
-        let mut records = Vec::with_capacity(ids.len());
+        let mut records = ctx.ui.records();
         for id in &ids {
             if let Some(row) = view.order_row(id.as_str())? {
-                records.push(orders::listed(&row, &view.open_blockers(id.as_str())?));
+                records.add(&orders::listed(&row));
             }
         }
-        ctx.ui.records(&records);
+        records.end();
     } else {
         let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
         ctx.ui.out(&lines);

@@ -1,12 +1,14 @@
 //! `git vermas wo list`, `search`, `ready`, `blocked`
 
+use std::borrow::Cow;
+
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
-use crate::app::orders;
+use crate::app::{Session, orders};
 use crate::cli::{At, Context, complete};
-use crate::store::{Filter, OrderRow, Sort};
+use crate::store::{Filter, Pick, Sort};
 use crate::sys::clock;
-use crate::ui::{Cell, Column, Label, Table, Ui, time};
+use crate::ui::{Cell, Column, Label, Table, time};
 
 /// List work orders, closed ones too
 #[derive(Debug, clap::Args)]
@@ -75,10 +77,7 @@ impl List {
             limit: self.limit,
             ..Filter::default()
         };
-        let rows = orders::list(&mut session, &filter)?;
-        show(ctx, rows, "no work orders match");
-        ctx.finish(&mut session);
-        Ok(())
+        show(ctx, &mut session, &Pick::Matching(filter), "no work orders match")
     }
 }
 
@@ -101,10 +100,7 @@ impl Search {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
         let mut session = ctx.session_at(&self.past)?;
         let filter = Filter { words: self.words, limit: self.limit, ..Filter::default() };
-        let rows = orders::list(&mut session, &filter)?;
-        show(ctx, rows, "no work order holds these words");
-        ctx.finish(&mut session);
-        Ok(())
+        show(ctx, &mut session, &Pick::Matching(filter), "no work order holds these words")
     }
 }
 
@@ -122,11 +118,7 @@ pub struct Ready {
 
 impl Ready {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session_at(&self.past)?;
-        let rows = session.view()?.ready(self.limit)?.into_iter().map(|r| (r, Vec::new())).collect();
-        show(ctx, rows, "nothing is ready");
-        ctx.finish(&mut session);
-        Ok(())
+        show(ctx, &mut ctx.session_at(&self.past)?, &Pick::Ready(self.limit), "nothing is ready")
     }
 }
 
@@ -139,61 +131,66 @@ pub struct Blocked {
 
 impl Blocked {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session_at(&self.past)?;
-        let view = session.view()?;
-        let mut blockers = view.all_open_blockers()?;
-        let rows = view.blocked()?;
-        let rows = rows.into_iter().map(|r| (blockers.remove(&r.id).unwrap_or_default(), r)).map(|(b, r)| (r, b));
-        show(ctx, rows.collect(), "nothing is blocked");
-        ctx.finish(&mut session);
-        Ok(())
+        show(ctx, &mut ctx.session_at(&self.past)?, &Pick::Blocked, "nothing is blocked")
     }
 }
 
-fn show(ctx: &Context, rows: Vec<(OrderRow, Vec<String>)>, none: &str) {
+fn show(ctx: &Context, session: &mut Session, pick: &Pick, none: &str) -> Result<(), Fault> {
     if ctx.ui.is_json() {
-        let records: Vec<String> = rows.iter().map(|(r, b)| orders::listed(r, b)).collect();
-        ctx.records(records);
-    } else if rows.is_empty() {
-        ctx.nothing(none);
+        let mut records = ctx.records();
+        orders::each_listed(session, pick, |json| records.add(json))?;
+        records.end();
     } else {
-        ctx.page(&table(&ctx.ui, &rows));
+        let table = table(session, pick)?;
+        if table.is_empty() {
+            ctx.nothing(none);
+        } else {
+            ctx.page(&table.render(ctx.ui.look()));
+        }
     }
+    ctx.finish(session);
+    Ok(())
 }
 
 /// Rows for a person.
-fn table(ui: &Ui, rows: &[(OrderRow, Vec<String>)]) -> String {
+fn table(session: &mut Session, pick: &Pick) -> Result<Table, Fault> {
     let now = clock::now_millis();
-    let blocked = rows.iter().any(|(_, b)| !b.is_empty());
-    let mut columns = vec![
+    let mut table = Table::new([
         Column::left("ID"),
         Column::left("P"),
         Column::left("STATUS"),
         Column::left("TYPE"),
         Column::elastic("TITLE"),
         Column::left("AGENT"),
-    ];
-    if blocked {
-        columns.push(Column::left("WAITS FOR"));
-    }
-    columns.push(Column::right("CHANGED"));
-    let mut table = Table::new(columns);
-    for (r, waits) in rows {
-        let title = if r.conflicts > 0 { format!("{} (!)", r.title) } else { r.title.clone() };
-        let urgency = u8::try_from(r.priority.clamp(0, 255)).unwrap_or_default();
-        let mut cells = vec![
-            Cell::new(Label::Id, &r.id),
-            Cell::new(Label::Priority(urgency), format!("P{}", r.priority)),
-            Cell::new(Label::status(&r.status), &r.status),
-            Cell::plain(&r.issue_type),
+        Column::optional("WAITS FOR"),
+        Column::right("CHANGED"),
+    ]);
+    session.view()?.each_line(pick, |l| {
+        let urgency = u8::try_from(l.priority.clamp(0, 255)).unwrap_or_default();
+        let title = if l.conflicts > 0 { format!("{} (!)", l.title).into() } else { Cow::Borrowed(l.title) };
+        table.row([
+            Cell::new(Label::Id, l.id),
+            Cell::new(Label::Priority(urgency), priority(l.priority)),
+            Cell::new(Label::status(l.status), l.status),
+            Cell::plain(l.issue_type),
             Cell::new(Label::Title, title),
-            Cell::new(Label::Agent, r.assignee.as_deref().unwrap_or("-")),
-        ];
-        if blocked {
-            cells.push(Cell::new(Label::Id, waits.join(" ")));
-        }
-        cells.push(Cell::new(Label::Time, time::ago(r.updated, now)));
-        table.row(cells);
+            Cell::new(Label::Agent, l.assignee.unwrap_or("-")),
+            Cell::new(Label::Id, l.waits.map(words).unwrap_or_default()),
+            Cell::new(Label::Time, time::ago(l.updated, now)),
+        ]);
+    })?;
+    Ok(table)
+}
+
+fn priority(n: i64) -> Cow<'static, str> {
+    const KNOWN: [&str; 5] = ["P0", "P1", "P2", "P3", "P4"];
+    match usize::try_from(n).ok().and_then(|n| KNOWN.get(n)) {
+        Some(known) => Cow::Borrowed(known),
+        None => format!("P{n}").into(),
     }
-    table.render(ui.look())
+}
+
+/// A JSON array of ids as words.
+fn words(ids: &str) -> String {
+    serde_json::from_str::<Vec<String>>(ids).unwrap_or_default().join(" ")
 }

@@ -129,7 +129,7 @@ impl Stats {
         let (status, types, priority) = (view.count_by("status")?, view.count_by("type")?, view.count_by("priority")?);
         let total: i64 = status.values().sum();
         let record = json!({
-            "total": total, "ready": view.count_ready()?, "blocked": view.blocked()?.len(),
+            "total": total, "ready": view.count_ready()?, "blocked": view.count_blocked()?,
             "by_status": status, "by_type": types, "by_priority": priority, "conflicts": view.count_conflicts()?,
             "events": view.count_events()?,
         });
