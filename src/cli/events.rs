@@ -221,10 +221,7 @@ fn line(ctx: &Context, e: &Event) -> String {
 
 fn tail(ctx: &Context, session: &mut Session, a: &Tail) -> Result<(), Fault> {
     let wanted = a.which.wanted()?;
-    let mut follow = Follow::of(session.store.places());
-    let mut first = follow.news()?;
-    first.retain(|e| wanted.fits(e));
-    let first = first.split_off(first.len().saturating_sub(a.lines));
+    let (mut follow, first) = Follow::from_end(session.store.places(), a.lines, |e| wanted.fits(e))?;
     if !a.follow {
         show(ctx, &first);
         return Ok(());

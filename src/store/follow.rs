@@ -1,6 +1,8 @@
 //! Reading the log as it grows, whoever writes into it.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 
 use super::cache::sum;
@@ -19,19 +21,87 @@ pub struct Follow {
     /// What was given, by the checksum of its line: a log that was put back begins anew, and a line that was glued to a
     /// torn one stands there twice.
     seen: HashSet<i64>,
+    /// The log that was joined at its end: what it had before was not looked at yet.
+    joined: Option<File>,
     watch: Option<Watch>,
 }
 
+/// How much of the log is read at once, in bytes.
+const PART: usize = 256 * 1024;
+
 impl Follow {
-    /// Starts at the beginning of the log.
-    pub fn of(places: &Places) -> Self {
-        Self { path: places.log(), inode: 0, offset: 0, seen: HashSet::new(), watch: None }
+    /// Joins the log at its end; gives the last `most` of its events that fit. Reads no more of it than it takes to find
+    /// them: what the log has gained in years is not looked at.
+    pub fn from_end(places: &Places, most: usize, fits: impl Fn(&Event) -> bool) -> Result<(Self, Vec<Event>)> {
+        let mut new = Self::of(places.log());
+        let found = new.join(most, fits).map_err(StoreError::io("read .work/events.jsonl"))?;
+        Ok((new, found))
+    }
+
+    /// Starts at the beginning.
+    fn of(path: PathBuf) -> Self {
+        Self { path, inode: 0, offset: 0, seen: HashSet::new(), joined: None, watch: None }
+    }
+
+    fn join(&mut self, most: usize, fits: impl Fn(&Event) -> bool) -> io::Result<Vec<Event>> {
+        let file = match fs::open_read(&self.path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(e),
+        };
+        let stamp = Stamp::of_file(&file)?;
+        self.inode = stamp.inode;
+        // From the end to the beginning: `rest` is the end of a line that begins before what was read.
+        let (mut begin, mut rest) = (stamp.size, Vec::new());
+        let mut parts: Vec<Vec<Event>> = Vec::new();
+        while begin > 0 && (self.offset == 0 || parts.iter().map(Vec::len).sum::<usize>() < most) {
+            let from = begin.saturating_sub(PART as u64);
+            let mut bytes = fs::read_at(&file, from, usize::try_from(begin - from).unwrap_or_default())?;
+            bytes.append(&mut rest);
+            begin = from;
+            let newline = |b: &u8| *b == b'\n';
+            if self.offset == 0 {
+                // Behind it stands what is not complete yet, and comes with the news.
+                self.offset = bytes.iter().rposition(newline).map_or(0, |p| from + p as u64 + 1);
+            }
+            let first = if from == 0 { 0 } else { bytes.iter().position(newline).map_or(bytes.len(), |p| p + 1) };
+            parts.push(self.events_in(&bytes[first..]).filter(&fits).collect());
+            bytes.truncate(first);
+            rest = bytes;
+        }
+        self.joined = (begin > 0).then_some(file);
+        let mut found: Vec<Event> = parts.into_iter().rev().flatten().collect();
+        Ok(found.split_off(found.len().saturating_sub(most)))
+    }
+
+    /// The events in complete lines that were not given before.
+    fn events_in(&mut self, bytes: &[u8]) -> impl Iterator<Item = Event> {
+        let event = |raw| line::event(raw).ok().or_else(|| line::salvage(raw).map(|(e, _)| e));
+        line::complete(bytes).filter_map(move |(_, raw)| event(raw)).filter(|e| self.seen.insert(sum(&e.raw)))
+    }
+
+    /// Another log stands in the place of the one that was joined: what that one had is no news.
+    fn note_joined(&mut self) -> io::Result<()> {
+        let Some(file) = self.joined.take() else { return Ok(()) };
+        let (mut at, mut most) = (0, PART);
+        loop {
+            let bytes = fs::read_up_to(&file, at, most)?;
+            let end = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1);
+            self.events_in(&bytes[..end]).for_each(drop);
+            at += end as u64;
+            match (end, bytes.len() < most) {
+                (0, true) => return Ok(()),
+                (0, false) => most *= 2,
+                _ => {}
+            }
+        }
     }
 
     /// The events that have arrived since the last call. A line that is not complete yet is left for the next one.
     pub fn news(&mut self) -> Result<Vec<Event>> {
         let Some(stamp) = Stamp::of(&self.path) else { return Ok(Vec::new()) };
         if stamp.inode != self.inode || stamp.size < self.offset {
+            self.note_joined().map_err(StoreError::io("read .work/events.jsonl"))?;
             (self.inode, self.offset) = (stamp.inode, 0);
         }
         if stamp.size == self.offset {
@@ -45,14 +115,8 @@ impl Follow {
             Err(e) => return Err(StoreError::io(what)(e)),
         };
         let bytes = fs::read_from(&file, self.offset).map_err(StoreError::io(what))?;
-        let mut new = Vec::new();
-        let mut end = 0;
-        for (at, raw) in line::complete(&bytes) {
-            let event = line::event(raw).ok().or_else(|| line::salvage(raw).map(|(e, _)| e));
-            new.extend(event.filter(|e| self.seen.insert(sum(&e.raw))));
-            end = at + raw.len() + 1;
-        }
-        self.offset += end as u64;
+        let new = self.events_in(&bytes).collect();
+        self.offset += bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p as u64 + 1);
         Ok(new)
     }
 
@@ -78,7 +142,7 @@ mod tests {
     fn every_event_is_given_once_whatever_becomes_of_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.jsonl");
-        let mut follow = Follow { path: path.clone(), inode: 0, offset: 0, seen: HashSet::new(), watch: None };
+        let mut follow = Follow::of(path.clone());
         let mut ids = || follow.news().unwrap().into_iter().map(|e| e.id).collect::<Vec<_>>();
         let line = |n: &str| LINE.replace('N', n);
         let add = |text: String| fs::append(&mut fs::open_append_shared(&path).unwrap(), text.as_bytes()).unwrap();
@@ -90,5 +154,29 @@ mod tests {
         assert_eq!(ids(), [""; 0]);
         fs::replace(&path, format!("{}\n{}\n", line("1"), line("4")).as_bytes()).unwrap();
         assert_eq!(ids(), ["evt-4"]);
+    }
+
+    #[test]
+    fn a_long_log_is_joined_at_its_end_and_what_it_had_is_no_news_in_another_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.jsonl");
+        let add = |text: &str| fs::append(&mut fs::open_append_shared(&path).unwrap(), text.as_bytes()).unwrap();
+        let line = |n: usize| LINE.replace('N', &n.to_string()) + "\n";
+        let all: String = (0..10_000).map(line).collect();
+        add(&all);
+        add(&line(10_000)[..40]);
+        let mut follow = Follow::of(path.clone());
+        let ids = |events: Vec<Event>| events.into_iter().map(|e| e.id).collect::<Vec<_>>();
+        let even = |e: &Event| e.id.ends_with(['0', '2', '4', '6', '8']);
+        assert_eq!(ids(follow.join(2, even).unwrap()), ["evt-9996", "evt-9998"]);
+        assert!(follow.seen.len() < 5_000, "{} were read", follow.seen.len());
+        assert_eq!(ids(follow.news().unwrap()), [""; 0]);
+        add(&line(10_000)[40..]);
+        assert_eq!(ids(follow.news().unwrap()), ["evt-10000"]);
+        fs::replace(&path, (all + &line(77_777)).as_bytes()).unwrap();
+        assert_eq!(ids(follow.news().unwrap()), ["evt-77777"]);
+        let mut whole = Follow::of(path.clone());
+        assert_eq!(whole.join(usize::MAX, |_| true).unwrap().len(), 10_001);
+        assert!(whole.joined.is_none());
     }
 }

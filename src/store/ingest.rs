@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, params};
 
+use super::arrivals::Arrivals;
 use super::branch::{self, Segment};
 use super::cache::{Built, sum};
 use super::error::{Result, StoreError};
@@ -66,18 +67,25 @@ impl Tx<'_> {
 
     /// Takes in the complete lines behind `built.offset` and moves it behind them.
     pub(super) fn take_in_log(&mut self, built: &mut Built) -> Result<()> {
-        let bytes = fs::read_from(&self.log, built.offset).map_err(StoreError::io("read .work/events.jsonl"))?;
-        let mut end = 0;
-        for (at, raw) in line::complete(&bytes) {
-            self.take_in_line(raw, built.offset + at as u64)?;
-            end = at + raw.len() + 1;
-        }
-        if end > 0 {
+        let mut most = CHUNK;
+        loop {
+            let bytes =
+                fs::read_up_to(&self.log, built.offset, most).map_err(StoreError::io("read .work/events.jsonl"))?;
+            let mut end = 0;
+            for (at, raw) in line::complete(&bytes) {
+                self.take_in_line(raw, built.offset + at as u64)?;
+                end = at + raw.len() + 1;
+            }
+            if end == 0 && bytes.len() < most {
+                break;
+            }
+            if end == 0 {
+                // A line that is longer than what was read.
+                most *= 2;
+            }
             built.offset += end as u64;
-            built.tail = self.tail(built.offset)?;
-        } else if built.offset == 0 {
-            built.tail = self.tail(0)?;
         }
+        built.tail = self.tail(built.offset)?;
         Ok(())
     }
 
@@ -120,13 +128,17 @@ impl Tx<'_> {
 
     /// Records an event that stands in the log at `offset`. One that is known already changes nothing.
     pub(super) fn take_in(&mut self, e: Event, offset: u64, home: Option<&str>) -> Result<bool> {
-        if self.row_of(&e)?.is_some() {
-            return Ok(false);
+        let (sum, mut doubled) = (sum(&e.raw), false);
+        {
+            let mut q = self.cache.db.prepare_cached("SELECT sum FROM events WHERE id=?")?;
+            let mut rows = q.query([&e.id])?;
+            while let Some(r) = rows.next()? {
+                if r.get::<_, i64>(0)? == sum {
+                    return Ok(false);
+                }
+                doubled = true;
+            }
         }
-        let doubled: bool = {
-            let mut q = self.cache.db.prepare_cached("SELECT EXISTS(SELECT 1 FROM events WHERE id=?)")?;
-            q.query_row([&e.id], |r| r.get(0))?
-        };
         let subject = e.subject();
         self.cache
             .db
@@ -135,7 +147,7 @@ impl Tx<'_> {
                 offset.cast_signed(),
                 i64::try_from(e.raw.len()).unwrap_or_default(),
                 e.id,
-                sum(&e.raw),
+                sum,
                 subject,
                 home
             ])?;
@@ -184,24 +196,27 @@ impl Tx<'_> {
                 }
             }
         }
-        let mut missing: Vec<(Event, String)> = Vec::new();
-        for (path, segment) in now {
-            if known.get(path) == Some(&segment.oid.to_string()) {
-                continue;
-            }
+        let new = now.iter().filter(|(path, s)| known.get(*path) != Some(&s.oid.to_string()));
+        let mut arrivals = Arrivals::new(self.repo, new)?;
+        let (mut missing, mut held): (Vec<(Event, String)>, usize) = (Vec::new(), 0);
+        while let Some(arrival) = arrivals.next()? {
+            let path = arrival.path;
             if known.contains_key(path) {
                 // What only the earlier text of this segment holds has no home any more, unless it is found again.
                 self.cache.db.prepare_cached("UPDATE events SET home=NULL WHERE home=?")?.execute([path])?;
             }
-            let bytes = self.repo.blob(segment.oid)?;
-            for (number, raw) in bytes.split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.trim_ascii().is_empty()) {
+            let lines = arrival.bytes.split(|b| *b == b'\n').enumerate();
+            for (number, raw) in lines.filter(|(_, l)| !l.trim_ascii().is_empty()) {
                 match line::event(raw) {
                     Ok(e) => match self.row_of(&e)? {
                         Some(off) => {
                             let mut q = self.cache.db.prepare_cached("UPDATE events SET home=? WHERE off=?")?;
                             q.execute(params![path, off])?;
                         }
-                        None => missing.push((e, path.clone())),
+                        None => {
+                            held += e.raw.len();
+                            missing.push((e, path.to_owned()));
+                        }
                     },
                     Err(reason) => {
                         self.set_aside(&format!("events/{path}"), number as u64 + 1, raw, &reason)?;
@@ -211,7 +226,11 @@ impl Tx<'_> {
             self.cache
                 .db
                 .prepare_cached("INSERT OR REPLACE INTO segments(path, oid) VALUES(?,?)")?
-                .execute([path.clone(), segment.oid.to_string()])?;
+                .execute([path.to_owned(), arrival.segment.oid.to_string()])?;
+            if held >= CHUNK {
+                self.add_to_log(std::mem::take(&mut missing), built)?;
+                held = 0;
+            }
         }
         self.add_to_log(missing, built)
     }
@@ -226,13 +245,13 @@ impl Tx<'_> {
             let mut bytes = Vec::new();
             let mut part = Vec::new();
             while let Some((e, home)) = rest.next_if(|_| bytes.len() < CHUNK) {
-                part.push((bytes.len() as u64, e.clone(), home));
                 bytes.extend_from_slice(&e.raw);
                 bytes.push(b'\n');
+                part.push((bytes.len() - e.raw.len() - 1, e, home));
             }
             let start = super::append::lines(&self.places.log(), &bytes)?;
             for (at, e, home) in part {
-                self.take_in(e, start + at, Some(&home))?;
+                self.take_in(e, start + at as u64, Some(&home))?;
             }
         }
         self.take_in_log(built)

@@ -13,6 +13,7 @@
 mod adopt;
 mod adopt_assignments;
 mod append;
+mod arrivals;
 mod branch;
 mod cache;
 mod detached;

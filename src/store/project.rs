@@ -19,6 +19,9 @@ pub(super) const RETIRED_FOR_MS: i64 = 10_000;
 /// How often a projection is written again because somebody appended meanwhile, before the next command is left to it.
 const MOST_ROUNDS: usize = 4;
 
+/// How much is put into the feed in one write, in bytes.
+const FEED_PART: usize = 1 << 20;
+
 /// A record that is not in its file yet: its place in the order, its id, its line.
 type Fresh = (i64, String, String);
 
@@ -202,20 +205,22 @@ impl Tx<'_> {
     pub(super) fn feed(&mut self, through: u64) -> Result<()> {
         let from: i64 = self.cache.meta("fed")?.and_then(|t| t.parse().ok()).unwrap_or(0);
         let own = super::replica::current(self.places)?;
-        let rows: Vec<(i64, i64, Option<String>)> = {
-            let sql = "SELECT off, len, home FROM events WHERE off >= ? AND off < ? ORDER BY off";
-            let mut q = self.cache.db.prepare_cached(sql)?;
-            q.query_map(params![from, through.cast_signed()], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
-                .collect::<std::result::Result<_, _>>()?
-        };
+        let mut q =
+            self.cache.db.prepare("SELECT off, len, home FROM events WHERE off >= ? AND off < ? ORDER BY off")?;
+        let mut rows = q.query(params![from, through.cast_signed()])?;
         let mut bytes = Vec::new();
-        for (off, len, home) in rows {
+        while let Some(r) = rows.next()? {
+            let (off, len, home): (i64, i64, Option<String>) = (r.get(0)?, r.get(1)?, r.get(2)?);
             let raw = fs::read_at(&self.log, off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
                 .map_err(StoreError::io("read .work/events.jsonl"))?;
             let from_elsewhere = home.is_some_and(|h| !h.starts_with(&own));
             if from_elsewhere || line::says_prev(&raw) {
                 bytes.extend_from_slice(&raw);
                 bytes.push(b'\n');
+            }
+            if bytes.len() >= FEED_PART {
+                super::append::lines(&self.places.feed(), &bytes)?;
+                bytes.clear();
             }
         }
         if !bytes.is_empty() {

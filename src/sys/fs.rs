@@ -90,8 +90,13 @@ pub fn read_at(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
 
 /// Reads from `offset` to the end.
 pub fn read_from(file: &File, offset: u64) -> io::Result<Vec<u8>> {
+    read_up_to(file, offset, usize::MAX)
+}
+
+/// Reads from `offset` to the end, `most` bytes at the most.
+pub fn read_up_to(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> {
     let size = file.metadata()?.len();
-    let want = usize::try_from(size.saturating_sub(offset)).unwrap_or(0);
+    let want = usize::try_from(size.saturating_sub(offset)).unwrap_or(0).min(most);
     let mut bytes = vec![0; want];
     let mut done = 0;
     while done < want {
