@@ -1,4 +1,5 @@
 //! How the program is linked.
+#![expect(clippy::disallowed_methods, reason = "a build script is told what is built by the environment")]
 
 use std::env;
 

@@ -32,7 +32,7 @@ pub fn queue(session: &mut Session) -> Result<Vec<Entry>, Fault> {
     let view = session.view()?;
     let mut all = Vec::new();
     let mut handed_in: Vec<String> = Vec::new();
-    view.each_record(&Pick::Matching(filter), |l| {
+    view.each_record(&Pick::Matching(filter.into()), |l| {
         if l.record.contains("\"submitted\"") {
             handed_in.push(l.id.to_owned());
         }

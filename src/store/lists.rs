@@ -88,7 +88,7 @@ pub struct Filter {
 /// A list that somebody asks for.
 #[derive(Debug, Clone)]
 pub enum Pick {
-    Matching(Filter),
+    Matching(Box<Filter>),
     /// What can be done now, urgent first, then oldest first; at most so many.
     Ready(Option<usize>),
     /// What is not closed and waits for others that are not.

@@ -77,7 +77,7 @@ impl List {
             limit: self.limit,
             ..Filter::default()
         };
-        show(ctx, &mut session, &Pick::Matching(filter), "no work orders match")
+        show(ctx, &mut session, &Pick::Matching(filter.into()), "no work orders match")
     }
 }
 
@@ -100,7 +100,7 @@ impl Search {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
         let mut session = ctx.session_at(&self.past)?;
         let filter = Filter { words: self.words, limit: self.limit, ..Filter::default() };
-        show(ctx, &mut session, &Pick::Matching(filter), "no work order holds these words")
+        show(ctx, &mut session, &Pick::Matching(filter.into()), "no work order holds these words")
     }
 }
 
