@@ -19,6 +19,8 @@ pub enum Kind {
     Setting,
     /// A moment in the past: times, and the newest commits of the state branch.
     Point,
+    /// The newest commits of the state branch.
+    Commit,
     /// What an assignment may point at: work orders and mail.
     Target,
 }

@@ -72,6 +72,12 @@ pub fn of(session: &mut Session, order: Option<&OrderId>, most: Option<usize>) -
     Ok(found)
 }
 
+/// The events that one commit of the state branch brought, in the total order.
+pub fn brought_by(session: &mut Session, commit: Oid) -> Result<Vec<Event>, Fault> {
+    let info = session.store.repo().commit(commit)?;
+    Ok(brought(session.store.repo(), &info)?)
+}
+
 /// The ids of all events about an order: its own, and assignments that point at it.
 fn events_about(session: &mut Session, id: &OrderId) -> Result<BTreeSet<String>, Fault> {
     let view = session.view()?;

@@ -33,7 +33,11 @@ fn named(kind: Kind, prefix: &str) -> Result<Names, Fault> {
         Kind::EventType => return Ok(plain(kinds::KNOWN.iter().map(|t| (*t).to_owned()), prefix)),
         Kind::Setting => return Ok(settings(&repository()?, prefix)),
         Kind::Template => return Ok(templates(&Places::of(&repository()?), prefix)),
-        Kind::Point => return Ok(points(&repository()?, prefix)),
+        Kind::Commit => return Ok(commits(&repository()?, prefix)),
+        Kind::Point => {
+            let times = plain(["1h", "1d", "1w", "yesterday"].map(str::to_owned), prefix);
+            return Ok([times, commits(&repository()?, prefix)].concat());
+        }
         _ => {}
     }
     let repo = repository()?;
@@ -52,7 +56,7 @@ fn named(kind: Kind, prefix: &str) -> Result<Names, Fault> {
         }
         Kind::Process => subjects(&view, "process/", prefix)?,
         Kind::Sprint => subjects(&view, "sprint/", prefix)?,
-        Kind::EventType | Kind::Setting | Kind::Template | Kind::Point => Vec::new(),
+        Kind::EventType | Kind::Setting | Kind::Template | Kind::Point | Kind::Commit => Vec::new(),
     })
 }
 
@@ -60,9 +64,9 @@ fn plain(names: impl IntoIterator<Item = String>, prefix: &str) -> Names {
     names.into_iter().filter(|n| n.starts_with(prefix)).map(|n| (n, String::new())).collect()
 }
 
-/// Some times, then the newest commits of the state branch with what they say.
-fn points(repo: &Repo, prefix: &str) -> Names {
-    let mut all: Names = ["1h", "1d", "1w", "yesterday"].map(|t| (t.to_owned(), String::new())).to_vec();
+/// The newest commits of the state branch with what they say.
+fn commits(repo: &Repo, prefix: &str) -> Names {
+    let mut all = Names::new();
     let mut next = repo.ref_target(&Places::of(repo).state_ref).ok().flatten();
     while let Some(commit) =
         next.filter(|_| all.len() < MOST_COMMITS).and_then(|oid| repo.commit(oid).ok().map(|c| (oid, c)))

@@ -34,6 +34,8 @@ pub mod slots;
 pub mod status;
 pub mod supervise;
 pub mod sync;
+pub mod told;
+pub mod undo;
 pub mod validate;
 pub mod when;
 pub mod workers;

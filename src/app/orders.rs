@@ -55,7 +55,7 @@ pub fn detail(session: &mut Session, id: &OrderId) -> Result<Value, Fault> {
     map.insert("conflicts".into(), serde_json::to_value(order.conflicts()).unwrap_or_default());
     let comment =
         |c: &crate::domain::order::Comment| json!({"at": c.key.at, "by": c.by, "body": c.body, "event_id": c.key.id});
-    map.insert("comments".into(), order.comments.iter().map(comment).collect());
+    map.insert("comments".into(), order.comments().map(comment).collect());
     if order.is_closed() {
         let last = order.closings.last();
         map.insert("closed_at".into(), last.map(|c| c.key.at.to_string()).into());

@@ -19,7 +19,7 @@ pub fn of(order: &Order, agent: &str, base: &str, again: &Again) -> String {
         "You are {agent}, and {id} is your assignment: execute it now, without asking for leave.\n\n{}\n",
         fence(order.created_by(), id, &whole(order))
     );
-    for c in &order.comments {
+    for c in order.comments() {
         text.push_str(&format!("\n{}\n", fence(&c.by, &format!("comment on {id}"), &c.body)));
     }
     if let Some(reason) = &again.rejection {

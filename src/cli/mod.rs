@@ -52,6 +52,7 @@ mod send;
 mod status;
 mod supervise;
 mod sync;
+mod undo;
 mod usage;
 mod version;
 mod wo;
@@ -121,6 +122,7 @@ pub enum Command {
     Rebuild(rebuild::Args),
     Supervise(supervise::Args),
     Sync(sync::Args),
+    Undo(undo::Args),
     Version(version::Args),
     Wo(wo::Args),
     Worker(worker::Args),
@@ -157,6 +159,7 @@ impl Command {
             Self::Rebuild(args) => args.run(ctx),
             Self::Supervise(args) => args.run(ctx),
             Self::Sync(args) => args.run(ctx),
+            Self::Undo(args) => args.run(ctx),
             Self::Version(args) => args.run(ctx),
             Self::Wo(args) => args.run(ctx),
             Self::Worker(args) => args.run(ctx),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::causal::Fold;
 use super::event::{Event, Key};
 use super::id::RefId;
-use super::register::Register;
+use super::register::{Register, Written};
 use super::text::quoted;
 
 /// What an assignment may point at.
@@ -64,6 +64,11 @@ pub struct Assignment {
 }
 
 impl Assignment {
+    /// The writes that stand, the winner last. There are several where machines did not know of each other.
+    pub fn writes(&self) -> &[Written] {
+        self.current.writes()
+    }
+
     pub fn target(&self) -> Option<Target> {
         self.current.text().and_then(|t| t.parse().ok())
     }

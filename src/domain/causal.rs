@@ -60,6 +60,11 @@ impl<T: Fold> Folded<T> {
     /// Applies an event for which [`Self::is_extended_by`] holds.
     pub fn extend(&mut self, event: &Event) {
         self.state.apply(event, &|_| true);
+        self.pass(event);
+    }
+
+    /// Counts an event without applying it.
+    fn pass(&mut self, event: &Event) {
         self.heads = vec![event.id.clone()];
         self.last = event.key();
         self.count += 1;
@@ -67,7 +72,12 @@ impl<T: Fold> Folded<T> {
 }
 
 /// Folds all events of one subject, given in any order.
-pub fn fold<T: Fold>(mut events: Vec<Event>) -> Folded<T> {
+pub fn fold<T: Fold>(events: Vec<Event>) -> Folded<T> {
+    fold_without(events, &BTreeSet::new())
+}
+
+/// Like [`fold`], as if the events with these ids had changed nothing. Whoever knew them still knows what they knew.
+pub fn fold_without<T: Fold>(mut events: Vec<Event>, left_out: &BTreeSet<String>) -> Folded<T> {
     events.sort_by(Event::order);
     events.dedup_by(|a, b| a.id == b.id && a.raw == b.raw);
     let mut out = Folded {
@@ -86,12 +96,16 @@ pub fn fold<T: Fold>(mut events: Vec<Event>) -> Folded<T> {
     }
     let Some(line) = line else {
         for e in &events {
-            out.extend(e);
+            if left_out.contains(&e.id) {
+                out.pass(e);
+            } else {
+                out.extend(e);
+            }
         }
         return out;
     };
     let known = Knowledge::new(&events, &places, &line);
-    for &i in &line {
+    for &i in line.iter().filter(|i| !left_out.contains(&events[**i].id)) {
         out.state.apply(&events[i], &|id| known.has(&places, i, id));
     }
     let named: BTreeSet<&String> = events.iter().flat_map(|e| e.prev.iter().flatten()).collect();

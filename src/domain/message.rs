@@ -51,6 +51,10 @@ pub struct Message {
     pub read_at: Option<Timestamp>,
     pub delivered: bool,
     pub archived: bool,
+    /// The events that say it was read, and when; the earliest counts.
+    reads: Vec<(String, Timestamp)>,
+    /// The events that put it away and were not taken back.
+    archivals: Vec<String>,
     pub priority: String,
     pub metadata: Map<String, Value>,
     extra: Map<String, Value>,
@@ -98,27 +102,43 @@ impl Message {
         self.priority = e.text("priority").unwrap_or("normal").to_owned();
         self.metadata = e.data.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
         if let Some(at) = e.text("read_at").and_then(|t| t.parse().ok()) {
-            self.read(at);
+            self.read(e, at);
         }
         let foreign = e.data.iter().filter(|(k, _)| !KNOWN_FIELDS.contains(&k.as_str()));
         self.extra = foreign.map(|(k, v)| (k.clone(), v.clone())).collect();
     }
 
-    fn read(&mut self, at: Timestamp) {
-        self.read_at = Some(self.read_at.map_or(at, |old| old.min(at)));
+    fn read(&mut self, e: &Event, at: Timestamp) {
+        self.reads.push((e.id.clone(), at));
+        self.read_at = self.reads.iter().map(|(_, at)| *at).min();
+    }
+
+    /// Somebody takes back what they knew of: it counts as unread again.
+    fn unread(&mut self, knows: &dyn Fn(&str) -> bool) {
+        self.reads.retain(|(id, _)| !knows(id));
+        self.read_at = self.reads.iter().map(|(_, at)| *at).min();
     }
 }
 
 impl Fold for Message {
-    fn apply(&mut self, e: &Event, _knows: &dyn Fn(&str) -> bool) {
+    fn apply(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        let undone = e.data.get("undone") == Some(&Value::Bool(true));
         if self.id.is_empty() {
             self.id = e.subject_id().unwrap_or_default();
         }
         match e.kind.as_str() {
             "mail.sent" => self.apply_sent(e),
             "mail.delivered" => self.delivered = true,
-            "mail.read" => self.read(e.text("read_at").and_then(|t| t.parse().ok()).unwrap_or(e.at)),
-            "mail.archived" => self.archived = true,
+            "mail.read" if undone => self.unread(knows),
+            "mail.read" => self.read(e, e.text("read_at").and_then(|t| t.parse().ok()).unwrap_or(e.at)),
+            "mail.archived" => {
+                if undone {
+                    self.archivals.retain(|id| !knows(id));
+                } else {
+                    self.archivals.push(e.id.clone());
+                }
+                self.archived = !self.archivals.is_empty();
+            }
             _ => {}
         }
     }

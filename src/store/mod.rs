@@ -16,6 +16,7 @@ mod append;
 mod arrivals;
 mod branch;
 mod cache;
+mod commands;
 mod detached;
 mod error;
 mod fold;

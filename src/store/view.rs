@@ -21,7 +21,7 @@ use crate::wire::line;
 /// The state as one transaction of the cache sees it.
 pub struct View<'a> {
     pub(super) cache: &'a Cache,
-    log: &'a dyn Lines,
+    pub(super) log: &'a dyn Lines,
 }
 
 impl<'a> View<'a> {

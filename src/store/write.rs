@@ -34,6 +34,8 @@ pub struct Tx<'a> {
     pub(super) log: File,
     pub(super) overlay: Overlay,
     pub(super) unsaved: Vec<Event>,
+    /// The first event of this change: the later ones name it as their cause, which tells what one command did.
+    first: Option<String>,
     pub(super) clock: Clock,
     pub(super) now_ms: i64,
     pub(super) warnings: Vec<String>,
@@ -73,6 +75,7 @@ impl<'a> Tx<'a> {
             log,
             overlay: Overlay::default(),
             unsaved: Vec::new(),
+            first: None,
             clock,
             now_ms: clock::now_millis(),
             warnings: Vec::new(),
@@ -103,7 +106,11 @@ impl<'a> Tx<'a> {
 
     /// Adds an event. It counts at once for whoever asks this change, and is recorded when the change ends well.
     pub fn emit(&mut self, draft: &Draft) -> std::result::Result<String, StoreError> {
-        let written = self.stamp(draft)?;
+        let caused = self.first.clone().filter(|_| draft.caused_by.is_none());
+        let written = match caused {
+            Some(first) => self.stamp(&Draft { caused_by: Some(first), ..draft.clone() })?,
+            None => self.stamp(draft)?,
+        };
         if written.raw.len() + 1 > line::LONGEST_WRITTEN {
             let refusal = Refusal::usage(format!(
                 "this would be an event of {} bytes, at most {} fit into a line",
@@ -112,6 +119,7 @@ impl<'a> Tx<'a> {
             ));
             return Err(refusal.hint("put long text into a file of the repository and name it").into());
         }
+        self.first.get_or_insert_with(|| written.id.clone());
         self.add(written)
     }
 

@@ -29,3 +29,4 @@ mod status;
 mod store;
 mod tmux;
 mod travel;
+mod undo;

@@ -6,4 +6,5 @@ pub mod assignment;
 pub mod event;
 pub mod mail;
 pub mod order;
+pub mod undo;
 pub mod work;

@@ -145,6 +145,22 @@ impl Order {
         }
     }
 
+    /// A comment, or that one is taken back or stands again: a comment cannot be unsaid, only marked.
+    fn apply_comment(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        let named = |field: &str| e.text(field).map(str::to_owned);
+        if let Some(id) = named("withdraws") {
+            let of = self.comments.iter_mut().filter(|c| c.key.id == id);
+            of.for_each(|c| c.withdrawn.push(e.id.clone()));
+        } else if let Some(id) = named("restores") {
+            let of = self.comments.iter_mut().filter(|c| c.key.id == id);
+            of.for_each(|c| c.withdrawn.retain(|w| !knows(w)));
+        } else {
+            let body = named("body").unwrap_or_default();
+            self.comments.push(Comment { key: e.key(), by: e.actor.clone(), body, withdrawn: Vec::new() });
+            self.comments.sort_by(|a, b| a.key.cmp(&b.key));
+        }
+    }
+
     fn apply_labels(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
         let list = |name: &str| -> Vec<String> {
             let values = e.data.get(name).and_then(Value::as_array).into_iter().flatten();
@@ -214,8 +230,7 @@ impl Fold for Order {
             }
             "work_order.labels_changed" => self.apply_labels(e, knows),
             "work_order.commented" => {
-                self.comments.push(Comment { key: e.key(), by: e.actor.clone(), body: text("body") });
-                self.comments.sort_by(|a, b| a.key.cmp(&b.key));
+                self.apply_comment(e, knows);
             }
             "work_order.closed" => {
                 if !self.is_closed() {

@@ -65,6 +65,9 @@ pub struct Comment {
     pub key: Key,
     pub by: String,
     pub body: String,
+    /// The events that took it back; none where it stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<String>,
 }
 
 /// A closing, with its reason.
@@ -107,7 +110,7 @@ pub struct Order {
     labels: BTreeMap<String, Vec<String>>,
     metadata: BTreeMap<String, Register>,
     extra: BTreeMap<String, Register>,
-    pub comments: Vec<Comment>,
+    comments: Vec<Comment>,
     pub closings: Vec<Closing>,
     pub landings: Vec<Landing>,
     pub rejections: Vec<Rejection>,
@@ -182,6 +185,23 @@ impl Order {
 
     pub fn dependencies(&self) -> &[Dependency] {
         &self.dependencies
+    }
+
+    /// What was said and not taken back, in the total order.
+    pub fn comments(&self) -> impl Iterator<Item = &Comment> {
+        self.comments.iter().filter(|c| c.withdrawn.is_empty())
+    }
+
+    /// The writes that stand on a plain field, on `metadata.KEY`, or on a field of another program; the winner last.
+    pub fn writes(&self, field: &str) -> &[Written] {
+        let metadata = field.strip_prefix("metadata.").and_then(|k| self.metadata.get(k));
+        let register = self.fields.get(field).or(metadata).or_else(|| self.extra.get(field));
+        register.map(Register::writes).unwrap_or_default()
+    }
+
+    /// The claims that stand, the holder's first.
+    pub fn claims(&self) -> &[Claim] {
+        &self.claims
     }
 
     /// The orders that must be closed before this one is ready.
