@@ -18,6 +18,8 @@ pub enum Kind {
     NotPermitted = 4,
     /// Somebody else was there first, or a name means several things.
     Conflict = 5,
+    /// It is not known whether it was done: whoever tries again looks first.
+    Unknown = 6,
     /// git itself refused; the message is git's own.
     Git = 128,
 }
@@ -31,6 +33,7 @@ impl Kind {
             Self::NotFound => "not_found",
             Self::NotPermitted => "not_permitted",
             Self::Conflict => "conflict",
+            Self::Unknown => "unknown",
             Self::Git => "git",
         }
     }
@@ -142,11 +145,20 @@ mod tests {
 
     #[test]
     fn exit_codes_and_names_are_the_documented_ones() {
-        let all = [Kind::Failed, Kind::Usage, Kind::NotFound, Kind::NotPermitted, Kind::Conflict, Kind::Git];
+        let all =
+            [Kind::Failed, Kind::Usage, Kind::NotFound, Kind::NotPermitted, Kind::Conflict, Kind::Unknown, Kind::Git];
         let seen: Vec<(u8, &str)> = all.iter().map(|k| (k.code(), k.name())).collect();
         assert_eq!(
             seen,
-            [(1, "failed"), (2, "usage"), (3, "not_found"), (4, "not_permitted"), (5, "conflict"), (128, "git")]
+            [
+                (1, "failed"),
+                (2, "usage"),
+                (3, "not_found"),
+                (4, "not_permitted"),
+                (5, "conflict"),
+                (6, "unknown"),
+                (128, "git")
+            ]
         );
     }
 

@@ -217,7 +217,7 @@ impl From<StoreError> for Fault {
             }
             StoreError::Unknown { source, .. } => {
                 let plain: Self = source.into();
-                let fault = Self::failed(text)
+                let fault = Self::new(Kind::Unknown, text)
                     .hint("look before you try again: what was written is shown by git vermas events tail");
                 plain.hints.into_iter().fold(fault, Self::hint)
             }

@@ -11,6 +11,7 @@ const EXIT: &[(&str, &str)] = &[
     ("3", "Not found."),
     ("4", "Not permitted."),
     ("5", "Conflict: claimed by another, an ambiguous id, a merge that is blocked."),
+    ("6", "It is not known whether it was done: the disk failed in the middle. Look before trying again."),
     ("128", "git itself refused; the message is git's own."),
     ("", "With --json an error is {\"error\":{\"kind\",\"message\",\"hint\"}} on standard error."),
 ];

@@ -208,6 +208,10 @@ impl Tx<'_> {
             return Ok(());
         }
         let current = order.record();
+        if record::changed_order(&current, line).is_empty() {
+            // So it is already: a command that was killed had written the line, and what it knew of that is lost.
+            return Ok(());
+        }
         let stated = stated.unwrap_or(order.updated_at());
         let projected = self.projected(Table::Orders, id.as_str())?;
         let base = if projected == Some(sum(wire_json::line(&current).as_bytes())) {

@@ -15,22 +15,30 @@ use crate::sys::fs;
 pub fn lines(path: &Path, bytes: &[u8]) -> Result<u64> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut file = fs::open_append_shared(path).map_err(StoreError::io(format!("open .work/{name}")))?;
-    let unknown = |source| StoreError::Unknown { what: format!("cannot append to .work/{name}"), source };
-    fs::append(&mut file, bytes).map_err(unknown)?;
-    let unknown = |source| StoreError::Unknown { what: format!("cannot append to .work/{name}"), source };
-    let end = file.stream_position().map_err(unknown)?;
-    let start = end.saturating_sub(bytes.len() as u64);
+    let start = append(&mut file, bytes, &name)?;
     if is_line_start(&file, start) {
         return Ok(start);
     }
     let mut again = Vec::with_capacity(bytes.len() + 1);
     again.push(b'\n');
     again.extend_from_slice(bytes);
-    let unknown = |source| StoreError::Unknown { what: format!("cannot append to .work/{name}"), source };
-    fs::append(&mut file, &again).map_err(unknown)?;
-    let unknown = |source| StoreError::Unknown { what: format!("cannot append to .work/{name}"), source };
-    let end = file.stream_position().map_err(unknown)?;
-    Ok(end.saturating_sub(bytes.len() as u64))
+    // The first try stands behind somebody's torn line: of that, readers make what they can.
+    append(&mut file, &again, &name).map(|start| start + 1).map_err(StoreError::into_unknown)
+}
+
+/// One `write` at the end; gives the offset at which it began. Where not even the first line of it arrived, nothing was
+/// recorded, and the error says no more than that; where some did, it is not known how much counts.
+fn append(file: &mut File, bytes: &[u8], name: &str) -> Result<u64> {
+    let before = file.metadata().map_or(0, |m| m.len());
+    let failed = match fs::append(file, bytes).and_then(|()| file.stream_position()) {
+        Ok(end) => return Ok(end.saturating_sub(bytes.len() as u64)),
+        Err(e) => StoreError::Io { what: format!("append to .work/{name}"), source: e },
+    };
+    let first = bytes.split_inclusive(|b| *b == b'\n').find(|l| l.len() > 1).unwrap_or(bytes);
+    match fs::read_from(file, before) {
+        Ok(since) if !since.windows(first.len()).any(|w| w == first) => Err(failed),
+        _ => Err(failed.into_unknown()),
+    }
 }
 
 /// Whether a line can begin at this offset: at the beginning, or behind a newline.

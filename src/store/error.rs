@@ -20,7 +20,7 @@ pub enum StoreError {
     Busy { what: &'static str, seconds: u64 },
     #[error("the state branch was moved by others each time it was looked at")]
     Raced,
-    /// It is not known whether the change reached the disk. Trying again is safe: the events keep their ids.
+    /// It is not known whether the change reached the disk: it may count, and whoever tries again looks first.
     #[error("outcome unknown: {what}: {}", crate::sys::fs::plain(source))]
     Unknown { what: String, source: io::Error },
     /// The state is looked at as it was, and the past does not change.
@@ -36,17 +36,17 @@ impl StoreError {
         matches!(self, Self::Cache { why, .. } if why.contains(FULL))
     }
 
-    /// The same for a change whose events are in the log already: it is not done, and may yet count.
-    pub(super) fn after_append(self) -> Self {
+    /// The same where it is not known what of it counts.
+    pub(super) fn into_unknown(self) -> Self {
         match self {
-            Self::Unknown { .. } | Self::Refused(_) => self,
             Self::Io { what, source } => Self::Unknown { what: format!("cannot {what}"), source },
-            other => {
-                let source =
-                    if other.is_full_disk() { crate::sys::fs::no_room() } else { io::Error::other(other.to_string()) };
-                Self::Unknown { what: "recorded, but not finished".to_owned(), source }
-            }
+            other => other,
         }
+    }
+
+    /// Whether it is not known what the disk has: a second try at syncing would not tell either.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown { .. })
     }
 
     pub(super) fn cache(why: &str) -> Self {

@@ -137,10 +137,18 @@ impl Store {
 
     /// Once the log is synced the change is safe; a branch that cannot be moved just now is a warning.
     fn publish_or_warn(&mut self) -> Result<()> {
-        if let Err(e) = self.publish_locked(false) {
-            self.sync_log()?;
-            self.warnings.push(format!("recorded, but not yet on {}: {e}", self.places.branch()));
+        self.publish_locked(false).map(|_| ()).or_else(|e| self.is_in_the_log(e))
+    }
+
+    /// What failed behind the append: a warning once the log is synced. A sync that failed is not tried again: it would
+    /// say that all is well, of pages that the system has given up.
+    pub(super) fn is_in_the_log(&mut self, e: StoreError) -> Result<()> {
+        if e.is_unknown() {
+            return Err(e);
         }
+        self.sync_log()?;
+        let why = if e.is_full_disk() { fs::plain(&fs::no_room()) } else { e.to_string() };
+        self.warnings.push(format!("recorded, but not yet on {}: {why}", self.places.branch()));
         Ok(())
     }
 

@@ -53,6 +53,25 @@ pub struct Tx<'a> {
     pub(super) read: Vec<(PathBuf, Option<PathBuf>)>,
 }
 
+/// What stands in the log, up to where it is to be published: by the next command, where that is not known.
+struct Recorded<T> {
+    value: T,
+    events: Vec<String>,
+    end: Option<u64>,
+}
+
+/// Who ended a change.
+enum Failed<E> {
+    Decision(E),
+    Store(StoreError),
+}
+
+impl<E> From<StoreError> for Failed<E> {
+    fn from(e: StoreError) -> Self {
+        Self::Store(e)
+    }
+}
+
 /// A change that is recorded.
 #[derive(Debug)]
 pub struct Done<T> {
@@ -224,11 +243,6 @@ impl<'a> Tx<'a> {
         Ok((events.into_iter().map(|e| e.id).collect(), built.offset))
     }
 
-    /// What an error means for the change: one after the append leaves events in the log.
-    fn told(&self, e: StoreError) -> StoreError {
-        if self.appended { e.after_append() } else { e }
-    }
-
     /// The checksum kept as the log's tail, from the bytes just written where they suffice.
     fn tail_of(&self, bytes: &[u8], end: u64) -> Result<i64> {
         if let Some(from) = bytes.len().checked_sub(64) {
@@ -264,23 +278,41 @@ impl Store {
         &mut self,
         decide: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<Done<T>, E> {
-        let (value, events, end, warnings) = self.record(decide)?;
-        self.warnings.extend(warnings);
-        if self.has_loose()? {
-            self.publish_through(end)?;
+        let Recorded { value, events, end } = self.record(decide)?;
+        if let Some(end) = end {
+            let published = self.has_loose().and_then(|loose| if loose { self.publish_through(end) } else { Ok(()) });
+            published.or_else(|e| self.is_in_the_log(e))?;
         }
         Ok(Done { value, events, warnings: std::mem::take(&mut self.warnings) })
     }
 
+    /// Once its events stand in the log, what fails behind that is a warning where the log can be synced, and an outcome
+    /// that is not known where it cannot.
     fn record<T, E: From<StoreError>>(
         &mut self,
         decide: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
-    ) -> std::result::Result<(T, Vec<String>, u64, Vec<String>), E> {
-        self.with_state(|tx| {
-            let value = decide(tx)?;
-            let (events, end) = tx.finish().map_err(|e| tx.told(e))?;
-            Ok((value, events, end, std::mem::take(&mut tx.warnings)))
-        })
+    ) -> std::result::Result<Recorded<T>, E> {
+        let (mut decided, mut appended) = (None, false);
+        let ended = self.with_state(|tx| {
+            let value = decide(tx).map_err(Failed::Decision)?;
+            decided = Some((value, tx.unsaved.iter().map(|e| e.id.clone()).collect()));
+            let finished = tx.finish();
+            appended = tx.appended;
+            Ok((finished?.1, std::mem::take(&mut tx.warnings)))
+        });
+        match (ended, decided) {
+            (Ok((end, warnings)), Some((value, events))) => {
+                self.warnings.extend(warnings);
+                Ok(Recorded { value, events, end: Some(end) })
+            }
+            (Err(Failed::Store(e)), Some((value, events))) if appended => {
+                self.is_in_the_log(e)?;
+                Ok(Recorded { value, events, end: None })
+            }
+            (Err(Failed::Decision(e)), _) => Err(e),
+            (Err(Failed::Store(e)), _) => Err(e.into()),
+            (Ok(_), None) => Err(StoreError::NotInitialised.into()),
+        }
     }
 
     /// Takes the state lock, brings the cache up to date, takes in what foreign writers left, and runs `f`.
@@ -330,7 +362,7 @@ impl Store {
                 }
                 match f(&mut tx) {
                     Ok(value) => {
-                        cache.commit().map_err(|e| tx.told(e))?;
+                        cache.commit()?;
                         Ok(value)
                     }
                     Err(e) => {

@@ -9,6 +9,7 @@ mod assignment;
 mod cli_frame;
 mod completion;
 mod config;
+mod crash;
 mod demo;
 mod desk;
 mod events;

@@ -242,17 +242,24 @@ fn a_full_and_a_read_only_disk_show_what_is_there_and_lose_nothing() {
         assert_eq!(run(cp).code, Some(0));
         let id = p.vermas_in(&app, &["wo", "create", "before"]).ok();
         let _full = std::fs::write(dir.join("fill"), vec![0; 4 << 20]);
-        let said = p.vermas_in(&app, &["wo", "create", "too much"]);
+        // A line that the log's last page has room for is recorded; nothing else of it is.
+        let fits = p.vermas_in(&app, &["wo", "create", "fits"]);
+        assert!(fits.code == Some(0) && fits.err.contains("recorded, but not yet on vermas/state"), "{fits:?}");
+        let said = p.vermas_in(&app, &["wo", "create", "too much", "-d", &"x".repeat(20_000)]);
         assert_eq!(said.code, Some(1), "{said:?}");
-        assert!(said.err.contains("No space left on device"), "{}", said.err);
-        assert!(!said.err.contains("rebuild"), "{}", said.err);
+        for said in [&fits, &said] {
+            assert!(said.err.contains("No space left on device") && !said.err.contains("rebuild"), "{said:?}");
+        }
+        let id2 = fits.out.trim();
         let list = p.vermas_in(&app, &["wo", "list", "--json"]);
-        assert!(list.code == Some(0) && list.out.contains(&id), "{list:?}");
+        assert!(list.code == Some(0) && list.out.contains(&id) && list.out.contains(id2), "{list:?}");
         std::fs::remove_file(dir.join("fill")).unwrap();
         p.vermas_in(&app, &["wo", "create", "after"]).ok();
         assert_eq!(p.git_in(&app, &["fsck", "--strict", "--no-dangling"]), "");
-        let again = p.vermas_in(&app, &["wo", "show", &id, "--json"]).json();
-        assert_eq!(again["title"], "before");
+        for (id, title) in [(&*id, "before"), (id2, "fits")] {
+            assert_eq!(p.vermas_in(&app, &["wo", "show", id, "--json"]).json()["title"], title);
+        }
+        assert_eq!(p.vermas_in(&app, &["wo", "list", "--json"]).json().as_array().unwrap().len(), 3);
         let remount = Command::new("mount").args(["-o", "remount,ro"]).arg(&dir).status().unwrap();
         assert!(remount.success());
         for args in [

@@ -1,8 +1,7 @@
 //! The program as its users meet it: real repositories, real remotes, real sessions, nothing of the person's touched.
 
 mod bad_input;
-mod common;
-mod crash;
+pub mod common;
 mod interop;
 mod qa;
 mod sync;

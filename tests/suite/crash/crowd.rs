@@ -1,0 +1,105 @@
+//! Many processes at once, some of them killed: everything acknowledged is there, once.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Stdio};
+
+use super::is_long;
+use crate::factory::common::{Place, program, run};
+
+fn titles(p: &Place) -> Vec<String> {
+    let list = p.vermas(&["wo", "list", "--json"]);
+    assert_eq!(list.code, Some(0), "{list:?}");
+    let list: serde_json::Value = serde_json::from_str(&list.out).unwrap();
+    list.as_array().unwrap().iter().map(|o| o["title"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What must hold after every crash and one command: the repository is sound, nothing is locked, and the projections are
+/// what the branch says.
+fn is_sound(p: &Place) {
+    let fsck = p.git(&["fsck", "--strict", "--no-dangling", "--no-progress"]);
+    assert_eq!(fsck, "");
+    let refs = p.app.join(".git/refs/heads/vermas");
+    let left: Vec<_> = std::fs::read_dir(refs).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["state"], "a lock was left");
+    for args in [&["status", "--short"][..], &["log", "--all", "--oneline"]] {
+        p.git(args);
+    }
+    let lines = std::fs::read_to_string(p.work().join("work_orders.jsonl")).unwrap();
+    let ids: BTreeSet<_> =
+        lines.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["id"].to_string()).collect();
+    assert_eq!(ids.len(), lines.lines().count(), "a record stands twice");
+    assert_eq!(ids.len(), titles(p).len(), "the projection is not whole");
+    let events = p.work().join("events.jsonl");
+    for line in std::fs::read_to_string(events).unwrap().lines().filter(|l| !l.is_empty()) {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|e| panic!("torn: {e}: {line}"));
+    }
+}
+
+fn start(p: &Place, args: &[&str]) -> Child {
+    let mut c = p.command_in(&p.app, args);
+    c.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn killed_at_chance_moments_under_load_nothing_acknowledged_is_lost() {
+    let p = Place::new();
+    let rounds: u32 = if is_long() { 400 } else { 12 };
+    let mut acknowledged = BTreeSet::new();
+    for round in 0..rounds {
+        let mut running: Vec<Child> = (0..4).map(|i| start(&p, &["wo", "create", &format!("{round}-{i}")])).collect();
+        // The victim's moment differs by how long the others took to start.
+        std::thread::sleep(std::time::Duration::from_micros(u64::from(round) * 7919 % 60_000));
+        running[0].kill().unwrap();
+        for child in running {
+            let out = child.wait_with_output().unwrap();
+            let id = String::from_utf8(out.stdout).unwrap().trim().to_owned();
+            assert!(
+                out.status.signal() == Some(9) || out.status.success(),
+                "{:?}",
+                String::from_utf8_lossy(&out.stderr)
+            );
+            acknowledged.extend((!id.is_empty()).then_some(id));
+        }
+    }
+    assert!(acknowledged.len() >= 3 * rounds as usize);
+    let list = p.json(&["wo", "list"]);
+    let there: BTreeSet<String> =
+        list.as_array().unwrap().iter().map(|o| o["id"].as_str().unwrap().to_owned()).collect();
+    assert!(acknowledged.is_subset(&there), "lost: {:?}", acknowledged.difference(&there));
+    is_sound(&p);
+}
+
+#[test]
+fn sixteen_processes_with_ten_creates_each_are_all_there_and_none_twice() {
+    let p = Place::new();
+    let each = if is_long() { 100 } else { 10 };
+    let script = format!("i=0; while [ $i -lt {each} ]; do git-vermas wo create \"$0-$i\" || exit 1; i=$((i+1)); done");
+    let running: Vec<Child> = (0..16)
+        .map(|n| {
+            let mut c = program(p.root(), &p.app, "sh");
+            c.args(["-c", &script, &n.to_string()]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let mut ids = BTreeSet::new();
+    for child in running {
+        let out = child.wait_with_output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        ids.extend(String::from_utf8(out.stdout).unwrap().lines().map(str::to_owned));
+    }
+    assert_eq!(ids.len(), 16 * each);
+    let wanted: BTreeSet<String> = (0..16).flat_map(|n| (0..each).map(move |i| format!("{n}-{i}"))).collect();
+    let found = titles(&p);
+    assert_eq!(found.len(), wanted.len());
+    assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), wanted);
+    is_sound(&p);
+    // The branch has every event, once.
+    let mut c = program(p.root(), &p.app, "sh");
+    c.args([
+        "-c",
+        "git ls-tree -r --format='%(objectname)' vermas/state -- events | git cat-file --batch='%(objectsize)'",
+    ]);
+    let on_branch = run(c).ok();
+    let created = on_branch.lines().filter(|l| l.contains("\"work_order.created\"")).count();
+    assert_eq!(created, 16 * each);
+}
