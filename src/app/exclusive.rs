@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::fault::Fault;
+use super::fault::{Fault, Kind};
 use super::session::Session;
 use super::sync;
 use crate::domain::OrderId;
@@ -17,17 +17,27 @@ use crate::sys::{clock, random};
 /// How often it is tried when others push in between.
 const MOST_ROUNDS: u32 = 32;
 
-/// Takes an order on, arbitrated by the remote. False where it was ours already.
+/// Takes an order on, arbitrated by the remote. False where this machine had it already: two machines that act under one
+/// name are two.
 pub fn claim(session: &mut Session, text: &str) -> Result<(OrderId, bool), Fault> {
     let id = session.order_id(text)?;
     let actor = session.actor.clone();
     let done = exclusively(session, |tx| {
         let order = super::orders::require(tx, &id)?;
         let drafts = decide::claim(&order, &id, &actor, &actor)?;
+        if drafts.is_empty() && was_claimed_elsewhere(tx, &id)? {
+            return Err(Fault::conflict(format!("{id} is held by {actor}, who claimed it on another machine")));
+        }
         tx.emit_all(&drafts)?;
         Ok(!drafts.is_empty())
     })?;
     Ok((id, done))
+}
+
+fn was_claimed_elsewhere(tx: &mut Tx<'_>, id: &OrderId) -> Result<bool, Fault> {
+    let events = tx.view()?.events_of(&format!("order/{id}"))?;
+    let Some(claim) = events.iter().rfind(|e| e.kind == "work_order.assigned") else { return Ok(false) };
+    Ok(tx.is_from_elsewhere(&claim.id)?)
 }
 
 /// Runs a decision on the state that the remote has, and lets a push decide. A refusal by the decision itself (somebody
@@ -57,8 +67,9 @@ pub fn exclusively<T>(
             }
             Pushed::Refused(text) => return Err(Fault::failed(format!("{remote} refused the claim: {text}"))),
             Pushed::Unreachable(text) => {
-                return Err(Fault::failed(format!("{remote} cannot be reached, so nothing was claimed: {text}"))
-                    .hint("if the line broke after the push arrived, git vermas sync will show the claim as yours"));
+                let what = format!("outcome unknown: {remote} cannot be asked whether the claim arrived: {text}");
+                return Err(Fault::new(Kind::Unknown, what)
+                    .hint("once it can be reached, claim again: if it did arrive, the order is yours already"));
             }
         }
     }

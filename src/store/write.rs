@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::cache::{Cache, sum};
 use super::error::{Result, StoreError};
@@ -184,6 +184,15 @@ impl<'a> Tx<'a> {
             Some(Subject::Order(f)) if f.state.created => Ok(Some(f.state.clone())),
             _ => Ok(None),
         }
+    }
+
+    /// Whether an event came here from another clone.
+    pub fn is_from_elsewhere(&self, event: &str) -> Result<bool> {
+        let sql = "SELECT home FROM events WHERE id=? LIMIT 1";
+        let home: Option<Option<String>> =
+            self.cache.db.prepare_cached(sql)?.query_row([event], |r| r.get(0)).optional()?;
+        let own = format!("{}/", super::replica::current(self.places)?);
+        Ok(home.flatten().is_some_and(|h| !h.starts_with(&own)))
     }
 
     pub fn message(&mut self, id: &RefId) -> Result<Option<Message>> {

@@ -4,6 +4,7 @@
 //! Each test samples its points in a few seconds; with `VERMAS_LONG=1` it takes all of them. Both print the figure they
 //! prove (`--nocapture` shows it). `VERMAS_ONLY=TEXT` keeps to the commands that have this text in them.
 
+mod claims;
 mod crowd;
 mod errors;
 mod kills;

@@ -267,39 +267,6 @@ fn edits_of_a_template_in_different_places_become_one_text() {
 }
 
 #[test]
-fn an_exclusive_claim_has_one_winner_and_losers_leave_no_trace() {
-    let p = Place::new();
-    p.remote();
-    let id = p.create("wanted");
-    sync(&p, &p.app);
-    let dirs: Vec<PathBuf> = (0..4).map(|i| p.clone_of_remote(&format!("c{i}"))).collect();
-    let running: Vec<_> = dirs
-        .iter()
-        .enumerate()
-        .map(|(i, d)| {
-            let mut c = p.command_in(d, &["--as", &format!("team/workers/slot{i}"), "wo", "claim", &id, "--exclusive"]);
-            c.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
-        })
-        .collect();
-    let ended: Vec<_> = running.into_iter().map(|r| r.wait_with_output().unwrap()).collect();
-    let codes: Vec<_> = ended.iter().map(|o| o.status.code().unwrap()).collect();
-    let won: Vec<usize> = (0..4).filter(|i| codes[*i] == 0).collect();
-    assert_eq!(won.len(), 1, "{codes:?} {ended:?}");
-    assert_eq!(codes.iter().filter(|c| **c == 5).count(), 3, "{codes:?}");
-    let winner = format!("team/workers/slot{}", won[0]);
-    for (i, d) in dirs.iter().enumerate() {
-        sync(&p, d);
-        let log = std::fs::read_to_string(d.join(".work/events.jsonl")).unwrap();
-        let own = format!("team/workers/slot{i}");
-        assert_eq!(log.contains(&own), own == winner, "clone {i} holds a trace of a claim that was not made");
-        let order = p.vermas_in(d, &["wo", "show", &id, "--json"]).json();
-        assert_eq!(order["assignee"], winner.as_str());
-    }
-    let trees: std::collections::BTreeSet<_> = dirs.iter().map(|d| shown(&p, d)).collect();
-    assert_eq!(trees.len(), 1);
-}
-
-#[test]
 fn a_dry_run_tells_and_changes_nothing() {
     let (p, b) = two();
     p.create("one");
