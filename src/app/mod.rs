@@ -21,6 +21,7 @@ pub mod live;
 pub mod mail;
 pub mod merge_driver;
 pub mod orders;
+pub mod packing;
 pub mod past;
 pub mod prime;
 pub mod prompt;

@@ -44,6 +44,7 @@ impl Session {
     pub fn write_noted<T>(&mut self, decide: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault>) -> Result<Done<T>, Fault> {
         let mut done = self.store.write(decide)?;
         self.warnings.append(&mut done.warnings);
+        super::packing::start_if_due(&mut self.store);
         Ok(done)
     }
 

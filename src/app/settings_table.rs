@@ -101,6 +101,12 @@ const KNOWN: &[Setting] = &[
         Kind::OneOf(&["full", "log"]),
         "log: only the log line is synced before success",
     ),
+    setting(
+        "vermas.pack",
+        Value("auto"),
+        Kind::OneOf(&["auto", "off"]),
+        "auto: the state branch's loose objects are packed in the background",
+    ),
     setting("vermas.worker.setup", Nothing, Kind::Command, "what prepares a fresh worktree, by sh -c"),
     setting(
         "vermas.worker.env",

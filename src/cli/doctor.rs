@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Context;
 use crate::app::Fault;
 use crate::app::doctor::{self, Check, Health};
+use crate::app::packing;
 use crate::ui::{Label, Mode};
 
 /// Look whether everything around the state is as it should be
@@ -17,10 +18,16 @@ pub struct Args {
     /// Mend what can be mended
     #[arg(long)]
     fix: bool,
+    /// Pack the state branch's loose objects, and do nothing else
+    #[arg(long, conflicts_with = "fix")]
+    pack: bool,
 }
 
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
+        if self.pack {
+            return pack(ctx);
+        }
         let identity = ctx.global.identity.as_deref();
         let mut checks = doctor::examine(identity)?;
         if self.fix && checks.iter().any(|c| c.repair.is_some()) {
@@ -41,6 +48,19 @@ impl Args {
             n => Err(Fault::failed(format!("there are {n} errors"))),
         }
     }
+}
+
+fn pack(ctx: &Context) -> Result<(), Fault> {
+    let packed = packing::pack()?;
+    if ctx.ui.is_json() {
+        ctx.one(&json!(packed), |_| String::new());
+        return Ok(());
+    }
+    ctx.ui.note(&match packed.objects {
+        0 => "nothing to pack".to_owned(),
+        n => format!("packed {n} objects of {} commits", packed.commits),
+    });
+    Ok(())
 }
 
 fn shown(ctx: &Context, c: &Check) -> String {

@@ -12,6 +12,7 @@ pub mod land_check;
 pub mod merge;
 pub mod name;
 pub mod objects;
+pub mod pack;
 pub mod program;
 pub mod push;
 pub mod refs;

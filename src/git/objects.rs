@@ -167,14 +167,9 @@ impl Repo {
 
     /// Flushes objects just written to the disk, so that a ref synced after them never names what a power cut took.
     pub fn sync_objects(&self, oids: &[Oid]) -> Result<(), RepoError> {
-        for oid in oids {
-            match sys::fs::sync_path(&self.loose_path(*oid)) {
-                // In a pack already, or packed by somebody meanwhile: git syncs its packs.
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                other => other?,
-            }
-        }
-        Ok(())
+        // One that is not there is in a pack already, or was packed by somebody meanwhile: git syncs its packs.
+        let paths: Vec<PathBuf> = oids.iter().map(|oid| self.loose_path(*oid)).collect();
+        Ok(sys::fs::sync_paths(&paths)?)
     }
 
     /// Removes loose objects that a power cut left empty and that are not older than `since` (nanoseconds since the epoch).

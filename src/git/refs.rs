@@ -73,12 +73,9 @@ impl Repo {
             .transaction()
             .prepare(edits, fail, fail)
             .map_err(|e| self.why_not_moved(moves, &e.to_string()))?;
-        for m in moves {
-            sys::fs::sync_path(&self.lock_path(&m.name)).or_else(|e| {
-                // A ref that already has its value needs no lock file.
-                if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) }
-            })?;
-        }
+        // A ref that already has its value needs no lock file.
+        let locks: Vec<PathBuf> = moves.iter().map(|m| self.lock_path(&m.name)).collect();
+        sys::fs::sync_paths(&locks)?;
         let time = format!("{} +0000", by.seconds);
         let who =
             gix::actor::SignatureRef { name: by.name.as_str().into(), email: by.email.as_str().into(), time: &time };

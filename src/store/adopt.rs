@@ -14,10 +14,13 @@ use crate::domain::causal::{Folded, fold};
 use crate::domain::order::Order;
 use crate::domain::{RefId, Timestamp, record};
 use crate::sys::fs::{self, Stamp};
+use crate::sys::readers;
 use crate::wire::{json as wire_json, line};
 
 /// How many versions of a record are tried to find the one that a file shows.
 const MOST_VERSIONS: usize = 64;
+/// How many replaced files of a kind are looked at; beyond that the oldest go before their time.
+const MOST_RETIRED: usize = 256;
 
 /// The two projections that are JSONL files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +70,22 @@ impl Table {
         }
     }
 
+    /// What stands before that column's time in a line.
+    pub fn time_mark(self) -> &'static [u8] {
+        match self {
+            Self::Orders => b"\"created_at\":\"",
+            Self::Messages => b"\"timestamp\":\"",
+        }
+    }
+
+    /// The meta key that says how the file is laid out.
+    pub fn room_key(self) -> &'static str {
+        match self {
+            Self::Orders => "orders_room",
+            Self::Messages => "messages_room",
+        }
+    }
+
     /// The meta key of the place of the file's last record.
     pub fn last_key(self) -> &'static str {
         match self {
@@ -111,13 +130,20 @@ impl Tx<'_> {
             return Ok(());
         }
         self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
-        let bytes = fs::read(&path).map_err(StoreError::io(format!("read .work/{}", table.file_name())))?;
+        let read = |e| StoreError::io(format!("read .work/{}", table.file_name()))(e);
+        let bytes = readers::open_unnoticed(&path).and_then(|f| fs::read_from(&f, 0)).map_err(read)?;
+        self.note_readers(table)?;
         let mut seen = BTreeSet::new();
         let mut tidy = true;
+        let mut roomy = false;
         for (number, (_, raw)) in line::complete(&bytes).enumerate() {
+            roomy |= raw.ends_with(b" ");
             tidy &= self.adopt_line(table, number as u64 + 1, raw, &mut seen, true)?;
         }
         tidy &= bytes.is_empty() || bytes.ends_with(b"\n");
+        if roomy && !self.is_roomy(table)? {
+            self.note_layout(table, true, false)?;
+        }
         let count: i64 = self.cache.db.query_row(
             &format!("SELECT count(*) FROM {} WHERE proj IS NOT NULL", table.name()),
             [],
@@ -146,10 +172,16 @@ impl Tx<'_> {
             return Ok(false);
         }
         if let Some(id) = quick_id(text)
-            && self.projected(table, id)? == Some(sum(text))
+            && self.shows(table, id, text, counts)?
+        {
+            return Ok(seen.insert(id.to_owned()));
+        }
+        if let Some(id) = quick_id(text)
+            && table == Table::Orders
+            && self.is_half_written(id, raw)?
         {
             seen.insert(id.to_owned());
-            return Ok(true);
+            return Ok(false);
         }
         let faulty = |tx: &mut Self, reason: &str| {
             tx.set_aside(table.file_name(), number, text, reason)?;
@@ -182,16 +214,36 @@ impl Tx<'_> {
         }
         if first {
             // Remembered as what stands in the file, so that the next look passes over it.
-            let sql = format!("UPDATE {} SET proj=? WHERE id=?", table.name());
             // The line's own row may only now come into being.
             self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
-            self.cache.db.prepare_cached(&sql)?.execute(params![sum(text), id.as_str()])?;
+            self.note_line(table, id.as_str(), sum(text))?;
         }
         Ok(false)
     }
 
+    /// Whether a line is the one that we last wrote for a record, or were writing when we were stopped.
+    fn shows(&self, table: Table, id: &str, text: &[u8], counts: bool) -> Result<bool> {
+        let sql = format!("SELECT proj, CAST(rec AS BLOB)=?2 FROM {} WHERE id=?1", table.name());
+        let mut q = self.cache.db.prepare_cached(&sql)?;
+        let row: Option<(Option<i64>, bool)> =
+            q.query_row(params![id, text], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
+        let now = sum(text);
+        match row {
+            Some((Some(proj), _)) if proj == now => Ok(true),
+            Some((_, true)) if counts => self.note_line(table, id, now).map(|()| true),
+            _ => Ok(false),
+        }
+    }
+
+    /// Remembers the line that stands in the file for a record, by its checksum.
+    pub(super) fn note_line(&self, table: Table, id: &str, sum: i64) -> Result<()> {
+        let sql = format!("UPDATE {} SET proj=? WHERE id=?", table.name());
+        self.cache.db.prepare_cached(&sql)?.execute(params![sum, id])?;
+        Ok(())
+    }
+
     /// The checksum of the line that we last wrote for a record.
-    fn projected(&self, table: Table, id: &str) -> Result<Option<i64>> {
+    pub(super) fn projected(&self, table: Table, id: &str) -> Result<Option<i64>> {
         let sql = format!("SELECT proj FROM {} WHERE id=?", table.name());
         let mut q = self.cache.db.prepare_cached(&sql)?;
         Ok(q.query_row([id], |r| r.get::<_, Option<i64>>(0)).optional()?.flatten())
@@ -245,7 +297,7 @@ impl Tx<'_> {
     }
 
     /// The order as its line in the file shows it, where that is not long ago.
-    fn record_projected(&self, id: &RefId, projected: Option<i64>) -> Result<Option<Order>> {
+    pub(super) fn record_projected(&self, id: &RefId, projected: Option<i64>) -> Result<Option<Order>> {
         let Some(projected) = projected else { return Ok(None) };
         let mut events = events_of(self.cache, &self.log, &format!("order/{id}"))?;
         for _ in 0..MOST_VERSIONS {
@@ -276,7 +328,9 @@ impl Tx<'_> {
     /// A projection that we replaced lives on for a while under another name, in case somebody who had it open appends.
     fn adopt_retired(&mut self, table: Table) -> Result<()> {
         let folder = self.places.retired();
-        for name in fs::list(&folder).map_err(StoreError::io("look at replaced files"))? {
+        let names = fs::list(&folder).map_err(StoreError::io("look at replaced files"))?;
+        let oldest = self.oldest_retired(table, &names);
+        for name in names {
             let mut parts = name.split('-');
             let (Some(kind), Some(_), Some(size), Some(since)) =
                 (parts.next(), parts.next(), parts.next(), parts.next())
@@ -288,7 +342,7 @@ impl Tx<'_> {
                 continue;
             }
             let path = folder.join(&name);
-            let expired = self.now_ms - since > super::project::RETIRED_FOR_MS;
+            let expired = since < oldest;
             if Stamp::of(&path).is_some_and(|s| s.size > size) {
                 let end = self.adopt_rest(table, &path, size, expired)?;
                 let inode = name.split('-').nth(1).unwrap_or_default();
@@ -302,6 +356,15 @@ impl Tx<'_> {
             }
         }
         Ok(())
+    }
+
+    /// From which time on replaced files are still looked at.
+    fn oldest_retired(&self, table: Table, names: &[String]) -> i64 {
+        let own = names.iter().filter(|n| n.split('-').next() == Some(table.name()));
+        let mut times: Vec<i64> = own.filter_map(|n| n.split('-').nth(3)?.parse().ok()).collect();
+        times.sort_unstable();
+        let most = times.len().checked_sub(MOST_RETIRED).map_or(i64::MIN, |first| times[first]);
+        most.max(self.now_ms - super::project::RETIRED_FOR_MS)
     }
 
     /// Puts off what would let a line be forgotten until its event stands in the log.
@@ -344,6 +407,17 @@ impl Tx<'_> {
         Ok(end)
     }
 
+    /// Takes in what somebody changed in a file between our last look and our replacing it, in place and without making it
+    /// longer.
+    pub(super) fn adopt_replaced(&mut self, table: Table, path: &std::path::Path) -> Result<()> {
+        let bytes = fs::read(path).map_err(StoreError::io("read a replaced file"))?;
+        let mut seen = BTreeSet::new();
+        for (_, raw) in line::complete(&bytes) {
+            self.adopt_line(table, 0, raw, &mut seen, true)?;
+        }
+        Ok(())
+    }
+
     /// Lines of a replaced file stand in no present one.
     fn forget_projected(&self, table: Table, ids: &BTreeSet<String>) -> Result<()> {
         let sql = format!("UPDATE {} SET proj=NULL WHERE id=?", table.name());
@@ -355,7 +429,7 @@ impl Tx<'_> {
 }
 
 /// The id in a line that begins as ours do, without reading the rest.
-fn quick_id(text: &[u8]) -> Option<&str> {
+pub(super) fn quick_id(text: &[u8]) -> Option<&str> {
     let rest = text.strip_prefix(b"{\"id\":\"")?;
     let end = rest.iter().take(160).position(|b| *b == b'"')?;
     std::str::from_utf8(&rest[..end]).ok()

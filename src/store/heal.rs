@@ -71,21 +71,21 @@ impl Store {
     }
 
     /// Whether a commit and what a publisher needs of it can be read.
-    fn is_readable(&self, tip: Oid) -> bool {
+    fn is_readable(&mut self, tip: Oid) -> bool {
         if !self.has_segments(tip) {
             return false;
         }
-        let read = || -> Result<()> {
+        let read = || -> Result<Option<(Oid, Vec<u8>)>> {
             let root = self.repo.commit(tip)?.tree;
             let replica = super::replica::current(&self.places)?;
             for folder in branch::folders(&self.repo, root)?.iter().filter(|f| f.name == replica) {
                 if let Some(last) = branch::segments_in(&self.repo, folder)?.last() {
-                    self.repo.blob(last.oid)?;
+                    return Ok(Some((last.oid, self.repo.blob(last.oid)?)));
                 }
             }
-            Ok(())
+            Ok(None)
         };
-        read().is_ok()
+        read().map(|active| self.active = active).is_ok()
     }
 
     /// Whether everything that a commit's tree names is there.
@@ -160,7 +160,7 @@ impl Store {
     /// After a crash the branch is at the old commit or the new one, and a lock that is left is known for ours.
     pub(super) fn move_refs_noted(&self, moves: &[RefMove], message: &str) -> Result<()> {
         let Some(first) = moves.first() else { return Ok(()) };
-        fs::replace(&self.places.intent(), intent_text(first.new).as_bytes())
+        fs::put(&self.places.intent(), intent_text(first.new).as_bytes())
             .map_err(StoreError::io("note what is about to be committed"))?;
         let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
         let moved = self.repo.move_refs(moves, message, &by);

@@ -23,6 +23,14 @@ pub struct Store {
     log: Option<File>,
     pub(super) rebuild: bool,
     pub(super) look_for_evidence: bool,
+    /// Whether this process has moved the branch since it last thought of packing.
+    pub(super) committed: bool,
+    /// The commit that this process last moved the branch to.
+    pub(super) made: Option<Oid>,
+    /// The segment that is being filled, as it was last read.
+    pub(super) active: Option<(Oid, Vec<u8>)>,
+    /// Whether this process leaves the projections without room between their lines.
+    pub(super) plain: bool,
     pub(super) warnings: Vec<String>,
     /// Until when the state needs no second look: one command asks several questions in a row.
     pub(super) looked: Option<Deadline>,
@@ -53,6 +61,10 @@ impl Store {
             log: None,
             rebuild: false,
             look_for_evidence: false,
+            committed: false,
+            made: None,
+            active: None,
+            plain: false,
             warnings: Vec::new(),
             looked: None,
             past: None,

@@ -1,29 +1,35 @@
 //! Projections on disk: `work_orders.jsonl`, `messages.jsonl`, the assignment files, and the feed.
 //!
-//! A projection is replaced as a whole (new file, rename), or only appended to where all that is new are new records. Its
-//! old inode is kept under another name for a while, and what a foreign writer appended to it is still taken in.
+//! A projection is replaced as a whole (new file, rename), appended to where all that is new are new records, or changed
+//! line by line (see [`super::patch`]). An inode that was replaced is kept under another name for a while, and what a
+//! foreign writer appended to it is still taken in.
 
 use rusqlite::params;
 
 use super::adopt::Table;
 use super::cache::sum;
 use super::error::{Result, StoreError};
+use super::layout::{Key, Layout};
+use super::patch::{Change, Patched};
 use super::write::Tx;
 use crate::domain::AgentId;
 use crate::domain::assignment::Target;
 use crate::sys::fs::{self, Stamp};
+use crate::sys::readers;
 use crate::wire::line;
 
 /// How long a replaced projection is still looked at, in milliseconds.
 pub(super) const RETIRED_FOR_MS: i64 = 10_000;
 /// How often a projection is written again because somebody appended meanwhile, before the next command is left to it.
 const MOST_ROUNDS: usize = 4;
+/// Where more lines than this change at once, the file is written whole.
+const MOST_PATCHED: usize = 1000;
 
 /// How much is put into the feed in one write, in bytes.
 const FEED_PART: usize = 1 << 20;
 
-/// A record that is not in its file yet: its place in the order, its id, its line.
-type Fresh = (i64, String, String);
+/// A record that waits to be shown: its place in the order, its line, the checksum of the line that stands in the file.
+type Waiting = (Key, String, Option<i64>);
 
 impl Tx<'_> {
     /// Brings the projections up to date. Foreign lines that are found on the way are taken in as events.
@@ -31,10 +37,11 @@ impl Tx<'_> {
     /// After a crash a projection holds the old text, the new text, or the old text and a first part of new records; the
     /// next command brings it up to date.
     pub(super) fn project(&mut self) -> Result<()> {
-        for _ in 0..MOST_ROUNDS {
+        for round in 0..MOST_ROUNDS {
             let mut quiet = true;
             for table in Table::BOTH {
-                quiet &= self.project_table(table)?;
+                // The first look was taken when the state was locked.
+                quiet &= self.project_table(table, round > 0)?;
             }
             self.project_assignments()?;
             if quiet && self.unsaved.is_empty() {
@@ -47,10 +54,9 @@ impl Tx<'_> {
     }
 
     /// One projection. False where foreign lines turned up, so that it is to be written again.
-    fn project_table(&mut self, table: Table) -> Result<bool> {
-        let name = table.name();
+    fn project_table(&mut self, table: Table, look: bool) -> Result<bool> {
         let family = if table == Table::Orders { "order/" } else { "mail/" };
-        let rewrite = self.cache.meta(table.rewrite_key())?.is_some();
+        let rewrite = self.must_rewrite(table)?;
         let pending: Vec<String> = {
             let sql = "SELECT substr(subject, ?2) FROM pending WHERE subject >= ?1 AND subject < ?1 || char(1114111)";
             let skip = i64::try_from(family.len() + 1).unwrap_or_default();
@@ -60,51 +66,86 @@ impl Tx<'_> {
         if !rewrite && pending.is_empty() {
             return Ok(true);
         }
-        // What was written since it was last looked at is taken in before the file is touched.
-        self.adopt()?;
+        // What was written since the last look is taken in before the file is touched.
+        if look {
+            self.adopt()?;
+        }
         if !self.unsaved.is_empty() {
             self.finish()?;
         }
-        let sql = format!("SELECT {}, id, rec FROM {name} WHERE id=? AND shown AND proj IS NULL", table.order());
-        let mut fresh: Vec<Fresh> = Vec::new();
-        for id in &pending {
-            let mut q = self.cache.db.prepare_cached(&sql)?;
-            let mut rows = q.query([id])?;
-            if let Some(r) = rows.next()? {
-                fresh.push((r.get(0)?, r.get(1)?, r.get(2)?));
-            }
-        }
-        fresh.sort();
-        let last: Option<(i64, String)> =
-            self.cache.meta(table.last_key())?.and_then(|t| serde_json::from_str(&t).ok());
-        // Records come in the order of the whole file, on every machine: one that is older than the last goes in between.
-        let behind = last.is_some_and(|(at, id)| fresh.first().is_none_or(|(a, i, _)| (*a, i) > (at, &id)));
-        let all_new = behind && fresh.len() == pending.len() && fs::exists(&self.path_of(table));
-        let rewrite = rewrite || self.cache.meta(table.rewrite_key())?.is_some();
-        let quiet = if all_new && !rewrite { self.append_records(table, &fresh)? } else { self.rewrite_table(table)? };
+        let done = if self.must_rewrite(table)? { Patched::Whole } else { self.bring_up(table, &pending)? };
+        let quiet = match done {
+            Patched::Done(quiet) => quiet,
+            Patched::Later => return Ok(false),
+            Patched::Whole => self.rewrite_table(table)?,
+        };
         for id in &pending {
             self.cache.db.prepare_cached("DELETE FROM pending WHERE subject=?")?.execute([format!("{family}{id}")])?;
         }
         Ok(quiet)
     }
 
-    fn append_records(&mut self, table: Table, fresh: &[Fresh]) -> Result<bool> {
-        let mut bytes = Vec::new();
-        for (_, _, rec) in fresh {
-            bytes.extend_from_slice(rec.as_bytes());
-            bytes.push(b'\n');
+    fn must_rewrite(&self, table: Table) -> Result<bool> {
+        Ok(self.cache.meta(table.rewrite_key())?.is_some() || self.plain && self.is_roomy(table)?)
+    }
+
+    /// Shows records without writing all others again, where that can be done.
+    fn bring_up(&mut self, table: Table, pending: &[String]) -> Result<Patched> {
+        let mut waiting = self.waiting(table, pending)?;
+        waiting.sort();
+        if waiting.len() != pending.len() || !fs::exists(&self.path_of(table)) {
+            return Ok(Patched::Whole);
         }
+        let (fresh, standing): (Vec<Waiting>, Vec<Waiting>) =
+            waiting.into_iter().partition(|(_, _, old)| old.is_none());
+        let last: Option<Key> = self.cache.meta(table.last_key())?.and_then(|t| serde_json::from_str(&t).ok());
+        // Records come in the order of the whole file, on every machine: one that is older than the last goes in between.
+        if !fresh.is_empty() && last.is_none_or(|last| fresh[0].0 <= last) {
+            return Ok(Patched::Whole);
+        }
+        let change = |(key, record, old): Waiting| Some(Change { key, record, old: old? });
+        let changes: Vec<Change> = standing.into_iter().filter_map(change).collect();
+        let changes: Vec<Change> = changes.into_iter().filter(|c| sum(c.record.as_bytes()) != c.old).collect();
+        if changes.len() > MOST_PATCHED {
+            return Ok(Patched::Whole);
+        }
+        if !changes.is_empty() {
+            let patched = self.patch(table, &changes)?;
+            if patched != Patched::Done(true) {
+                return Ok(if fresh.is_empty() || patched == Patched::Whole { patched } else { Patched::Later });
+            }
+        }
+        if fresh.is_empty() { Ok(Patched::Done(true)) } else { self.append_records(table, &fresh).map(Patched::Done) }
+    }
+
+    /// The records of these ids; one that is not to be shown is left out.
+    fn waiting(&self, table: Table, ids: &[String]) -> Result<Vec<Waiting>> {
+        let sql = format!("SELECT {}, id, rec, proj FROM {} WHERE id=? AND shown", table.order(), table.name());
+        let mut q = self.cache.db.prepare_cached(&sql)?;
+        let mut all = Vec::with_capacity(ids.len());
+        for id in ids {
+            let mut rows = q.query([id])?;
+            if let Some(r) = rows.next()? {
+                all.push(((r.get(0)?, r.get(1)?), r.get(2)?, r.get(3)?));
+            }
+        }
+        Ok(all)
+    }
+
+    fn append_records(&mut self, table: Table, fresh: &[Waiting]) -> Result<bool> {
+        self.note_readers(table)?;
         let before = Stamp::of(&self.path_of(table)).unwrap_or_default();
-        let start = super::append::lines(&self.path_of(table), &bytes)?;
-        let update = format!("UPDATE {} SET proj=? WHERE id=?", table.name());
-        for (_, id, rec) in fresh {
-            self.cache.db.prepare_cached(&update)?.execute(params![sum(rec.as_bytes()), id])?;
+        let mut layout = Layout::new(before.size, self.is_roomy(table)?);
+        fresh.iter().for_each(|(_, record, _)| layout.push(record.as_bytes()));
+        let start = super::append::lines(&self.path_of(table), &layout.bytes)?;
+        for ((_, id), record, _) in fresh {
+            self.note_line(table, id, sum(record.as_bytes()))?;
         }
-        if let Some((at, id, _)) = fresh.last() {
-            self.note_last(table, *at, id)?;
+        if let Some((last, ..)) = fresh.last() {
+            self.note_last(table, last)?;
         }
         let after = Stamp::of(&self.path_of(table)).unwrap_or_default();
-        let alone = start == before.size && after.size == start + bytes.len() as u64;
+        let alone = start == before.size && after.size == start + layout.bytes.len() as u64;
         if alone {
             self.note_stamp(table, &after, after.size)?;
         }
@@ -113,7 +154,7 @@ impl Tx<'_> {
 
     /// Remembers the file as we left it, `size` bytes long. One that is longer already has lines of others behind ours, and
     /// is looked at again.
-    fn note_stamp(&self, table: Table, stamp: &Stamp, size: u64) -> Result<()> {
+    pub(super) fn note_stamp(&self, table: Table, stamp: &Stamp, size: u64) -> Result<()> {
         self.cache.set_meta(table.seen_key(), &size.to_string())?;
         if stamp.size == size {
             self.cache.set_meta(table.stamp_key(), &serde_json::to_string(stamp).unwrap_or_default())
@@ -123,16 +164,34 @@ impl Tx<'_> {
         }
     }
 
-    fn note_last(&self, table: Table, at: i64, id: &str) -> Result<()> {
-        self.cache.set_meta(table.last_key(), &serde_json::to_string(&(at, id)).unwrap_or_default())
+    fn note_last(&self, table: Table, last: &Key) -> Result<()> {
+        self.cache.set_meta(table.last_key(), &serde_json::to_string(last).unwrap_or_default())
     }
 
     fn rewrite_table(&mut self, table: Table) -> Result<bool> {
+        let (bytes, changed) = canonical(self.cache, table)?;
+        self.cache.db.prepare_cached("DELETE FROM meta WHERE k=?")?.execute([table.rewrite_key()])?;
+        let quiet = self.replace_table(table, &bytes, false, changed)?;
+        self.note_last(table, &last_of(self.cache, table)?)?;
+        Ok(quiet)
+    }
+
+    /// Puts other bytes in the place of a projection, and remembers the lines that changed. False where foreign lines
+    /// turned up.
+    ///
+    /// After a crash the file holds the old lines or the new ones.
+    pub(super) fn replace_table(
+        &mut self,
+        table: Table,
+        bytes: &[u8],
+        roomy: bool,
+        changed: impl IntoIterator<Item = (String, i64)>,
+    ) -> Result<bool> {
         let path = self.path_of(table);
         let adopted = Stamp::of(&path);
-        let (bytes, changed) = canonical(self.cache, table)?;
         // Only what was taken in counts as seen: a line that came since is found in the old inode.
         let seen: u64 = self.cache.meta(table.seen_key())?.and_then(|t| t.parse().ok()).unwrap_or(0);
+        let known = self.known_stamp(table)?;
         let retired = adopted.map(|s| {
             let name = format!("{}-{}-{seen}-{}", table.name(), s.inode, self.now_ms);
             self.places.retired().join(name)
@@ -142,18 +201,32 @@ impl Tx<'_> {
             // Without hard links there is no second look; the window is then the rename itself.
             let _ = fs::hard_link(&path, retired);
         }
-        fs::replace(&path, &bytes).map_err(StoreError::io(format!("write .work/{}", table.file_name())))?;
-        let update = format!("UPDATE {} SET proj=? WHERE id=?", table.name());
-        for (id, sum) in changed {
-            self.cache.db.prepare_cached(&update)?.execute(params![sum, id])?;
+        let what = format!("write .work/{}", table.file_name());
+        let tells = if roomy {
+            // Laid out beside it: who reads it is to be seen from the first moment on.
+            let beside = path.with_file_name(format!(".{}.laid-out", table.file_name()));
+            fs::replace(&beside, bytes).map_err(StoreError::io(what.clone()))?;
+            let tells = readers::expect_none(&beside).map_err(StoreError::io(what.clone()))?;
+            fs::rename(&beside, &path).map_err(StoreError::io(what))?;
+            tells
+        } else {
+            fs::replace(&path, bytes).map_err(StoreError::io(what))?;
+            false
+        };
+        let before = self.unsaved.len();
+        if let Some(replaced) = retired.as_deref()
+            && let (Some(known), Some(now)) = (known, Stamp::of(replaced))
+            && (known.mtime_ns != now.mtime_ns && known.size == now.size)
+        {
+            self.adopt_replaced(table, replaced)?;
         }
-        self.cache.db.prepare_cached("DELETE FROM meta WHERE k=?")?.execute([table.rewrite_key()])?;
-        let (at, id) = last_of(self.cache, table)?;
-        self.note_last(table, at, &id)?;
+        for (id, sum) in changed {
+            self.note_line(table, &id, sum)?;
+        }
+        self.note_layout(table, roomy, tells)?;
         if let Some(stamp) = Stamp::of(&path) {
             self.note_stamp(table, &stamp, bytes.len() as u64)?;
         }
-        let before = self.unsaved.len();
         self.adopt()?;
         Ok(self.unsaved.len() == before)
     }
@@ -235,7 +308,7 @@ impl Tx<'_> {
 type Sums = Vec<(String, i64)>;
 
 /// The place of a projection's last record; before all others where there is none.
-fn last_of(cache: &super::cache::Cache, table: Table) -> Result<(i64, String)> {
+fn last_of(cache: &super::cache::Cache, table: Table) -> Result<Key> {
     let (by, name) = (table.order(), table.name());
     let sql = format!("SELECT {by}, id FROM {name} WHERE shown ORDER BY {by} DESC, id DESC LIMIT 1");
     let mut q = cache.db.prepare_cached(&sql)?;

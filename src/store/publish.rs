@@ -9,19 +9,18 @@ use std::time::Duration;
 use rusqlite::params;
 
 use super::adopt::Table;
-use super::branch;
 use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
-use super::{message, project, replica};
+use super::{message, project};
 use crate::domain::AgentId;
 use crate::domain::event::Event;
 use crate::git::refs::RefMove;
 use crate::git::{Entry, EntryKind, Oid, RepoError};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::{fs, lock, random};
-use crate::wire::{line, segment};
+use crate::wire::line;
 
 /// How long a command waits for its events to be published.
 const PUBLISH_WAIT: Duration = Duration::from_secs(60);
@@ -33,7 +32,7 @@ const CHECKPOINT_BYTES: u64 = 64 * 1024;
 
 /// What one publishing is about to put on the branch.
 pub(super) struct Load {
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
     offsets: Vec<i64>,
     /// The log is covered up to here.
     through: u64,
@@ -237,11 +236,12 @@ impl Store {
 
     /// What is to be published, as one transaction of the cache sees it.
     pub(super) fn load(&mut self, checkpoint: bool, tip: Option<Oid>) -> Result<Load> {
-        let texts = self.changed_texts(tip)?;
-        let Some(cache) = &self.cache else { return Err(StoreError::NotInitialised) };
         let log = fs::open_read(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
-        cache.db.execute_batch("BEGIN")?;
+        self.cache.as_ref().ok_or(StoreError::NotInitialised)?.db.execute_batch("BEGIN")?;
+        let texts = self.changed_texts(tip);
+        let Some(cache) = &self.cache else { return Err(StoreError::NotInitialised) };
         let read = || -> Result<Load> {
+            let texts = texts?;
             let built = cache.built()?;
             let rows: Vec<(i64, i64)> = {
                 let mut q = cache.db.prepare_cached("SELECT off, len FROM events WHERE home IS NULL ORDER BY off")?;
@@ -320,7 +320,7 @@ impl Store {
     pub(super) fn commit_on(&mut self, load: &Load, base: &Base, old: Option<Oid>) -> Result<Commit> {
         let base = Base { parents: base.parents.clone(), root: base.root.clone(), message: base.message.clone() };
         // Before the first object is written: whoever finds it after a crash knows what to look for.
-        fs::replace(&self.places.intent(), b"\n").map_err(StoreError::io("note that a commit is being made"))?;
+        fs::put(&self.places.intent(), b"\n").map_err(StoreError::io("note that a commit is being made"))?;
         let mut commit = self.build_on(load, base)?;
         commit.parent = old;
         self.move_tip(commit.oid, old, load)?;
@@ -375,104 +375,14 @@ impl Store {
         Ok(Commit { oid, parent: None, homes, segments })
     }
 
-    /// Puts events into this replica's segments. Gives the home of each event and the new segments.
-    #[expect(clippy::type_complexity, reason = "two parallel lists that the one caller takes apart at once")]
-    fn write_segments(
-        &mut self,
-        load: &Load,
-        root: &mut Vec<Entry>,
-        written: &mut Vec<Oid>,
-    ) -> Result<(Vec<(String, usize)>, Vec<(String, Oid)>)> {
-        if load.events.is_empty() {
-            return Ok((Vec::new(), Vec::new()));
-        }
-        let mut replica = replica::current(&self.places)?;
-        let events_tree = root.iter().find(|e| e.name == "events" && e.kind == EntryKind::Tree).map(|e| e.oid);
-        let mut folders = events_tree.map(|t| self.repo.tree(t)).transpose()?.unwrap_or_default();
-        let own = |folders: &[Entry], name: &str| folders.iter().find(|f| f.name == name).cloned();
-        let mut list =
-            own(&folders, &replica).map(|f| branch::segments_in(&self.repo, &f)).transpose()?.unwrap_or_default();
-        if list.last().is_some_and(|s| s.number >= segment::MOST_SEGMENTS) {
-            replica = replica::renew(&self.places)?;
-            list = Vec::new();
-        }
-        let mut files = own(&folders, &replica).map(|f| self.repo.tree(f.oid)).transpose()?.unwrap_or_default();
-        let (number, active) = match list.last() {
-            Some(s) => (s.number, self.repo.blob(s.oid)?),
-            None => (1, Vec::new()),
-        };
-        // A segment that somebody left without its last newline is as good as full.
-        let torn = !active.is_empty() && !active.ends_with(b"\n");
-        let (number, active) = if torn { (number + 1, Vec::new()) } else { (number, active) };
-        let lines: Vec<Vec<u8>> = load.events.iter().map(|e| e.raw.clone()).collect();
-        let filled = segment::fill(number, active.clone(), &lines);
-        let (mut homes, mut segments) = (Vec::new(), Vec::new());
-        for (n, bytes) in filled {
-            let oid = self.repo.write_blob(&bytes)?;
-            written.push(oid);
-            let name = segment::name(n);
-            let old = if n == number { active.len() } else { 0 };
-            let count = bytes[old..].iter().filter(|b| **b == b'\n').count();
-            homes.push((format!("{replica}/{name}"), count));
-            segments.push((format!("{replica}/{name}"), oid));
-            files.retain(|e| e.name != name);
-            files.push(Entry { name, kind: EntryKind::File, oid });
-        }
-        folders.retain(|e| e.name != replica);
-        folders.push(Entry { name: replica, kind: EntryKind::Tree, oid: self.repo.write_tree(&files)? });
-        root.retain(|e| e.name != "events");
-        root.push(Entry { name: "events".to_owned(), kind: EntryKind::Tree, oid: self.repo.write_tree(&folders)? });
-        written.extend(root.last().map(|e| e.oid));
-        written.extend(folders.last().map(|e| e.oid));
-        Ok((homes, segments))
-    }
-
-    /// Puts a file at a path of any depth, or takes it away.
-    pub(super) fn put_path(
-        &self,
-        root: &mut Vec<Entry>,
-        path: &str,
-        content: Option<&[u8]>,
-        written: &mut Vec<Oid>,
-    ) -> Result<()> {
-        let oid = content.map(|bytes| self.repo.write_blob(bytes)).transpose()?;
-        written.extend(oid);
-        self.put_object(root, path, oid, written)
-    }
-
-    /// The same with contents that git has already.
-    pub(super) fn put_object(
-        &self,
-        root: &mut Vec<Entry>,
-        path: &str,
-        content: Option<Oid>,
-        written: &mut Vec<Oid>,
-    ) -> Result<()> {
-        if let Some((folder, rest)) = path.split_once('/') {
-            let below = root.iter().find(|e| e.name == folder && e.kind == EntryKind::Tree).map(|e| e.oid);
-            let mut entries = below.map(|t| self.repo.tree(t)).transpose()?.unwrap_or_default();
-            self.put_object(&mut entries, rest, content, written)?;
-            root.retain(|e| e.name != folder);
-            if !entries.is_empty() {
-                let oid = self.repo.write_tree(&entries)?;
-                written.push(oid);
-                root.push(Entry { name: folder.to_owned(), kind: EntryKind::Tree, oid });
-            }
-            return Ok(());
-        }
-        root.retain(|e| e.name != path);
-        if let Some(oid) = content {
-            root.push(Entry { name: path.to_owned(), kind: EntryKind::File, oid });
-        }
-        Ok(())
-    }
-
     /// After the branch moved: the cache learns where the events are, projections and feed follow, and those who wait
     /// are told.
     pub(super) fn settle(&mut self, load: &Load, commit: Option<&Commit>) -> Result<()> {
         let written: u64 = load.events.iter().map(|e| e.raw.len() as u64 + 1).sum();
         let (events, offsets, through) = (&load.events, &load.offsets, load.through);
         let checkpointed = load.projections.is_some();
+        self.committed |= commit.is_some();
+        self.made = commit.map(|c| c.oid).or(self.made);
         let texts = &load.texts;
         let prepare = |cache: &Cache| -> Result<()> {
             if let Some(c) = commit {
@@ -496,6 +406,7 @@ impl Store {
                     built.tip = c.oid.to_string();
                     cache.set_built(&built)?;
                 }
+                Self::count_commit(cache)?;
                 let since: u64 = cache.meta("since_checkpoint")?.and_then(|t| t.parse().ok()).unwrap_or(0);
                 let since = if checkpointed { 0 } else { since + written };
                 cache.set_meta("since_checkpoint", &since.to_string())?;

@@ -32,6 +32,7 @@ pub struct Merged {
 impl Store {
     /// Publishes what is loose, with the projections brought up to date. Gives the tip.
     pub fn checkpoint(&mut self) -> Result<Option<Oid>> {
+        self.plain = true;
         self.with_state(|tx| tx.finish().map(|_| ()))?;
         let _lock = self.lock_publishing()?;
         self.publish_locked(true)
@@ -41,6 +42,7 @@ impl Store {
     ///
     /// After a crash the branch is at our old tip or at the merge; doing it again is harmless.
     pub fn merge(&mut self, theirs: Oid) -> Result<Merged> {
+        self.plain = true;
         self.with_state(|tx| tx.finish().map(|_| ()))?;
         let _lock = self.lock_publishing()?;
         for _ in 0..4 {

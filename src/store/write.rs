@@ -45,6 +45,8 @@ pub struct Tx<'a> {
     pub(super) rebuilt: bool,
     pub(super) restored: Restored,
     pub(super) arrived: usize,
+    /// Whether the projections are to be as on every other machine: no room between their lines.
+    pub(super) plain: bool,
     /// Whether events of this change stand in the log.
     pub(super) appended: bool,
     /// Up to which offset the log's newlines were counted, and how many there are.
@@ -104,6 +106,7 @@ impl<'a> Tx<'a> {
             rebuilt: false,
             restored,
             arrived: 0,
+            plain: store.plain,
             appended: false,
             counted: (0, 0),
             read: Vec::new(),
@@ -394,6 +397,9 @@ impl Store {
     /// nothing, a broken tip is an error and never an empty state.
     fn present_tip(&self) -> Result<Option<Oid>> {
         let Some(tip) = self.repo.ref_target(&self.places.state_ref).unwrap_or_default() else { return Ok(None) };
+        if self.made == Some(tip) {
+            return Ok(Some(tip));
+        }
         let built = self.cache.as_ref().map(Cache::built).transpose()?.unwrap_or_default();
         let log_is_empty = fs::Stamp::of(&self.places.log()).is_none_or(|s| s.size == 0);
         Ok(Some(tip).filter(|t| {

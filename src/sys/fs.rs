@@ -147,8 +147,8 @@ fn replace_with(path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<
     })
 }
 
-/// Writes to the end of a file that nobody else writes to.
-fn write_whole(file: &mut File, path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes where a file stands that nobody else writes to.
+pub(super) fn write_whole(file: &mut File, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (arrives, refused) = world::allowance(path, bytes.len());
     file.write_all(&bytes[..arrives])?;
     match refused {
@@ -196,6 +196,35 @@ pub fn sync_path(path: &Path) -> io::Result<()> {
         if world::synced(&file)? { Ok(()) } else { file.sync_all() }
     };
     sync().map_err(|e| named(path, &e))
+}
+
+/// Flushes files to the disk; one that is not there is passed over. All are set going before the first is waited for, so
+/// that a journalling file system needs one commit for them and not one for each.
+pub fn sync_paths(paths: &[PathBuf]) -> io::Result<()> {
+    let mut open = Vec::with_capacity(paths.len());
+    for path in paths {
+        world::point(Act::Sync, path).map_err(|e| named(path, &e))?;
+        match File::open(path) {
+            Ok(file) => {
+                #[cfg(target_os = "linux")]
+                let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+                open.push((path, file));
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(named(path, &e)),
+        }
+    }
+    let sync = |file: &File| if world::synced(file)? { Ok(()) } else { file.sync_all() };
+    open.iter().try_for_each(|(path, file)| sync(file).map_err(|e| named(path, &e)))
+}
+
+/// Writes over the beginning of a private file, which is made where it is missing. After a crash the file may be there
+/// without the bytes.
+pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut o = OpenOptions::new();
+    o.write(true).create(true).truncate(false).mode(0o600).custom_flags(nofollow());
+    let file = world::point(Act::Open, path).and_then(|()| o.open(path));
+    file.and_then(|mut f| write_whole(&mut f, path, bytes)).map_err(|e| named(path, &e))
 }
 
 /// Creates a directory and its parents.
@@ -357,5 +386,7 @@ pub fn boot_id() -> String {
     if let Some(world) = world::entered() {
         return world.boot_id();
     }
-    read_to_string(Path::new("/proc/sys/kernel/random/boot_id")).map(|s| s.trim().to_owned()).unwrap_or_default()
+    static ID: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    let read = || read_to_string(Path::new("/proc/sys/kernel/random/boot_id")).unwrap_or_default().trim().to_owned();
+    ID.get_or_init(read).clone()
 }

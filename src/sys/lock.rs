@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use super::clock::{Deadline, sleep};
 
+/// The longest pause between two attempts: whoever waits longer leaves a free lock lying about.
+const LONGEST_PAUSE_US: u64 = 400;
+
 /// Held until dropped.
 #[derive(Debug)]
 pub struct FileLock(File);
@@ -44,7 +47,7 @@ pub fn acquire(path: &Path, limit: Duration) -> io::Result<Option<FileLock>> {
             Err(TryLockError::WouldBlock) if deadline.passed() => return Ok(None),
             Err(TryLockError::WouldBlock) => {
                 sleep(Duration::from_micros(pause_us / 2 + super::random::bits() % pause_us));
-                pause_us = (pause_us * 2).min(2_000);
+                pause_us = (pause_us * 2).min(LONGEST_PAUSE_US);
             }
         }
     }

@@ -10,6 +10,7 @@ pub mod lock;
 pub mod marked;
 pub mod process;
 pub mod random;
+pub mod readers;
 pub mod simulated;
 pub mod watch;
 pub mod world;

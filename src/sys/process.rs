@@ -415,6 +415,11 @@ pub fn start_time(pid: u32) -> Option<u64> {
     stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// Lets everybody else go first, from now on and for every child: for work that nobody waits for.
+pub fn be_modest() {
+    let _ = rustix::process::nice(15);
+}
+
 /// Our own process id.
 pub fn id() -> u32 {
     std::process::id()

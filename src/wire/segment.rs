@@ -2,6 +2,8 @@
 
 /// The largest segment, in bytes. A line longer than that gets a segment of its own.
 pub const LARGEST: usize = 64 * 1024;
+/// A segment of this size is not continued by the next commit, which would write all of it again.
+pub const LONG: usize = 16 * 1024;
 /// How many segments one replica's folder holds before a new replica id is taken, so that its tree stays small.
 pub const MOST_SEGMENTS: u32 = 512;
 

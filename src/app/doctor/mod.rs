@@ -12,7 +12,7 @@ use super::fsck::{self, Severity};
 use super::session::{Session, repository};
 use super::setup;
 use crate::git::Repo;
-use crate::store::{Places, missing_excludes, quarantined};
+use crate::store::{COMMITS_BEFORE_PACKING, Places, missing_excludes, quarantined};
 use crate::sys::{clock, fs};
 
 /// How far clocks may differ before it is mentioned, in milliseconds.
@@ -99,6 +99,7 @@ pub fn examine(identity: Option<&str>) -> Result<Vec<Check>, Fault> {
         None => Check::ok("cache", "sound"),
         Some(why) => Check::new("cache", Health::Warning, why).mend("git vermas rebuild").by(Repair::Rebuild),
     });
+    checks.push(packs(&session)?);
     checks.extend(state(&session)?);
     Ok(checks)
 }
@@ -161,6 +162,20 @@ fn around(repo: &Repo, places: &Places) -> Result<Vec<Check>, Fault> {
         checks.push(Check::new("quarantine", Health::Warning, what).mend("see each with its reason: git vermas fsck"));
     }
     Ok(checks)
+}
+
+/// How much of the branch stands in small files of its own.
+fn packs(session: &Session) -> Result<Check, Fault> {
+    let (loose, off) = (session.store.unpacked()?, session.setting("vermas.pack").is_some_and(|s| s == "off"));
+    let what = format!("{loose} commits of the state branch are in no pack of ours");
+    Ok(if loose < 2 * COMMITS_BEFORE_PACKING {
+        Check::ok("packing", what)
+    } else if off {
+        Check::new("packing", Health::Info, format!("{what}; vermas.pack is off")).mend("git vermas doctor --pack")
+    } else {
+        let mend = "git vermas doctor --pack; why it was not done by itself: .git/vermas/pack.log";
+        Check::new("packing", Health::Warning, what).mend(mend)
+    })
 }
 
 /// The state itself, as fsck sees it.

@@ -101,7 +101,12 @@ fn projections(places: &Places, events: &[Event], report: &mut Report) -> Result
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let there = fs::read_if_there(&path).map_err(StoreError::io(format!("read .work/{name}")))?;
         let lines = |bytes: &[u8]| -> BTreeSet<Vec<u8>> {
-            bytes.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()).map(<[u8]>::to_vec).collect()
+            bytes
+                .split(|b| *b == b'\n')
+                .map(<[u8]>::trim_ascii_end)
+                .filter(|l| !l.is_empty())
+                .map(<[u8]>::to_vec)
+                .collect()
         };
         let differing = lines(&there.unwrap_or_default()).symmetric_difference(&lines(&wanted)).count();
         if differing > 0 {
