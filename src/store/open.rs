@@ -188,7 +188,8 @@ impl Store {
     /// Whether cache, log, branch and what foreign writers can reach are as the cache was left.
     pub(super) fn is_fresh(&self) -> Result<bool> {
         let Some(cache) = &self.cache else { return Ok(false) };
-        let keys = cache.keys()?;
+        // One that a power cut spoiled cannot be read; that it is of another boot is told under the lock.
+        let Ok(keys) = cache.keys() else { return Ok(false) };
         let built = &keys.built;
         let (log, pin) = (Stamp::of(&self.places.log()), Stamp::of(&self.places.pin()));
         let Some(log) = log else { return Ok(false) };
