@@ -7,6 +7,7 @@ use super::orders::require;
 use super::session::Session;
 use crate::domain::assignment::{REF_TYPES, Target};
 use crate::domain::decide::assignment as decide;
+use crate::domain::order::Conflict;
 use crate::domain::text::quoted;
 use crate::domain::{AgentId, Draft, RefId, Timestamp};
 use crate::store::{Tx, View};
@@ -21,6 +22,8 @@ pub struct Found {
     pub since: Option<Timestamp>,
     /// When the agent found it; `None` until it looked.
     pub checked: Option<Timestamp>,
+    /// What others set at the same time, until somebody sets or clears it again.
+    pub conflicts: Vec<Conflict>,
 }
 
 impl Found {
@@ -35,6 +38,7 @@ impl Found {
             "since": self.since,
             "checked_at": self.checked,
             "next": self.next(),
+            "conflicts": self.conflicts,
         })
     }
 
@@ -53,8 +57,9 @@ impl Found {
 
 fn found(view: &View<'_>, agent: &AgentId) -> Result<Found, Fault> {
     let assignment = view.assignment(agent)?;
+    let conflicts = assignment.conflicts();
     let Some(target) = assignment.target() else {
-        return Ok(Found { agent: agent.clone(), target: None, title: None, since: None, checked: None });
+        return Ok(Found { agent: agent.clone(), target: None, title: None, since: None, checked: None, conflicts });
     };
     let checked = view.agent(agent)?.and_then(|a| a.checked).filter(|c| assignment.since.as_ref() < Some(c));
     Ok(Found {
@@ -63,6 +68,7 @@ fn found(view: &View<'_>, agent: &AgentId) -> Result<Found, Fault> {
         target: Some(target),
         since: assignment.since.map(|k| k.at),
         checked: checked.map(|k| k.at),
+        conflicts,
     })
 }
 

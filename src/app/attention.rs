@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::session::Session;
 use super::status::Worker;
 use crate::domain::message::Message;
-use crate::domain::order::Order;
+use crate::domain::order::{Order, PLAIN_FIELDS};
 use crate::domain::text::{headline, quoted};
 
 /// At most so many of one kind are named one by one.
@@ -32,6 +32,14 @@ pub fn of(session: &mut Session, workers: &[Worker], unread: &[Message]) -> Resu
     for row in view.conflicted(MOST)? {
         if let Some(order) = row.id.parse().ok().map(|id| view.order(&id)).transpose()?.flatten() {
             all.extend(conflicts(&order));
+        }
+    }
+    for a in view.assignments()? {
+        let Some(target) = a.target() else { continue };
+        for c in a.conflicts() {
+            let text = format!("{} has {target}, and {} set its assignment to {}", a.agent, c.by, plain(&c.value));
+            let hint = format!("git vermas assignment set {} TYPE:ID --replace", a.agent);
+            all.push(Attention { kind: "conflict", text: text.replace("to null", "to nothing"), hint });
         }
     }
     let more = view.count_conflicts()? - i64::from(MOST);
@@ -96,6 +104,9 @@ fn conflicts(order: &Order) -> Vec<Attention> {
         }
         let text = format!("{}: {} was also set to {} by {}", order.id, c.field, quoted(&plain(&c.value)), c.by);
         // Writing the field again, whatever the value, settles it.
+        if !PLAIN_FIELDS.contains(&c.field.as_str()) && !c.field.starts_with("metadata.") {
+            return Attention { kind: "conflict", text, hint: format!("git vermas wo show {} --history", order.id) };
+        }
         let option = if c.field == "issue_type" { "type" } else { c.field.split('.').next().unwrap_or_default() };
         Attention { kind: "conflict", text, hint: format!("git vermas wo update {} --{option} ...", order.id) }
     };

@@ -6,12 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
 use super::session::Session;
-use crate::domain::causal::{Folded, fold};
 use crate::domain::decide::event as decide;
 use crate::domain::event::Event;
-use crate::domain::order::Order;
 use crate::domain::text::headline;
-use crate::domain::{AgentId, OrderId, Timestamp, glob};
+use crate::domain::{AgentId, Timestamp, glob};
 
 /// Which events are meant; everything `None` means all.
 #[derive(Debug, Clone, Default)]
@@ -81,38 +79,6 @@ pub fn summary(e: &Event) -> String {
 /// A value in a line of text: without quotes where it is text.
 pub fn plain(v: &Value) -> String {
     v.as_str().map_or_else(|| v.to_string(), str::to_owned)
-}
-
-/// An order after one of its events.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    pub event: Event,
-    pub state: Map<String, Value>,
-    /// Fields that the event changed: name, before, after.
-    pub changed: Vec<(String, Value, Value)>,
-}
-
-/// The state of an order after each of its events.
-pub fn replay(session: &mut Session, id: &OrderId) -> Result<Vec<Step>, Fault> {
-    let events = session.view()?.events_of(&format!("order/{id}"))?;
-    let mut folded: Folded<Order> = fold(Vec::new());
-    let mut before = Map::new();
-    let mut steps = Vec::with_capacity(events.len());
-    for (n, event) in events.iter().enumerate() {
-        if folded.is_extended_by(event) {
-            folded.extend(event);
-        } else {
-            folded = fold(events[..=n].to_vec());
-        }
-        let state = folded.state.record();
-        let differs = |(name, value): &(&String, &Value)| before.get(*name) != Some(*value) && *name != "updated_at";
-        let changed = state.iter().filter(differs);
-        let changed =
-            changed.map(|(k, v)| (k.clone(), before.get(k).cloned().unwrap_or_default(), v.clone())).collect();
-        steps.push(Step { event: event.clone(), state: state.clone(), changed });
-        before = state;
-    }
-    Ok(steps)
 }
 
 /// How many events there are, by type, actor and day.

@@ -1,16 +1,19 @@
 //! The state branch as a history: commit by commit, who changed what.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 
 use serde_json::{Value, json};
 
 use super::fault::Fault;
+use super::past;
 use super::session::Session;
+use super::told::{self, Told};
 use crate::domain::event::Event;
 use crate::domain::{OrderId, Timestamp};
 use crate::git::objects::CommitInfo;
 use crate::git::{Oid, Repo};
-use crate::store::{Segment, StoreError, segments_of};
+use crate::store::{Point, Segment, StoreError, segments_of};
 use crate::wire::line;
 
 /// A trailer that names one event of a commit, and one that counts them where there are many.
@@ -25,51 +28,116 @@ pub struct Entry {
     pub at: Timestamp,
     pub author: String,
     pub subject: String,
-    /// What it brought, in the total order: with an order asked for, only what concerns it.
-    pub events: Vec<Event>,
+    /// What it brought, in the total order, each in words: with an order asked for, only what concerns it.
+    pub events: Vec<(Event, Told)>,
 }
 
 impl Entry {
     pub fn record(&self) -> Value {
-        let event = |e: &Event| json!({"event_id": e.id, "event_type": e.kind, "timestamp": e.at, "actor": e.actor, "subject": e.subject_id()});
+        let event = |(e, told): &(Event, Told)| {
+            json!({"event_id": e.id, "event_type": e.kind, "timestamp": e.at, "actor": e.actor, "subject": e.subject_id(),
+                "did": told.did, "title": told.title, "detail": told.detail, "undoes": told.undoes})
+        };
         json!({"commit": self.commit.to_string(), "parents": self.parents, "timestamp": self.at, "author": self.author,
             "subject": self.subject, "events": self.events.iter().map(event).collect::<Vec<_>>()})
     }
 }
 
-/// The history, newest first, along the first parents. With an order, only commits with events that concern it.
-pub fn of(session: &mut Session, order: Option<&OrderId>, most: Option<usize>) -> Result<Vec<Entry>, Fault> {
+/// Which part of the history is meant; everything `None` means all.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Only commits with events that concern this order.
+    pub order: Option<OrderId>,
+    pub since: Option<Timestamp>,
+    /// Leave out commits that brought no events: those that join histories, or bring projections up to date.
+    pub only_with_events: bool,
+    /// At most so many commits.
+    pub most: Option<usize>,
+}
+
+/// How far a commit may be dated before the events that it brings, in milliseconds: clocks differ.
+const SKEW: i64 = 24 * 60 * 60 * 1000;
+
+/// The history on all its lines, newest first, from where the session looks.
+pub fn of(session: &mut Session, wanted: &Wanted) -> Result<Vec<Entry>, Fault> {
     session.view()?;
-    let concerned = order.map(|id| events_about(session, id)).transpose()?;
-    let mut next = session.store.tip()?;
+    let concerned = wanted.order.as_ref().map(|id| events_about(session, id)).transpose()?;
+    let mut walk = Walk::from(past::commit_in_view(&session.store)?);
     let mut found = Vec::new();
-    while let Some(oid) = next {
-        if most.is_some_and(|n| found.len() >= n) {
+    while let Some((oid, commit)) = walk.next(session.store.repo())? {
+        if wanted.most.is_some_and(|n| found.len() >= n) {
             break;
         }
-        let commit = session.store.repo().commit(oid)?;
-        next = commit.parents.first().copied();
-        let named = named(&commit.message);
-        let events = match (&concerned, &named) {
-            (Some(ids), Some(named)) if named.iter().all(|id| !ids.contains(id)) => Vec::new(),
-            (_, Some(named)) => lookup(session, named)?,
-            (_, None) => brought(session.store.repo(), &commit)?,
+        let at = Timestamp::from_millis(commit.author.seconds.saturating_mul(1000));
+        if wanted.since.is_some_and(|since| at.millis().saturating_add(SKEW) < since.millis()) {
+            continue;
+        }
+        let mut events = match named(&commit.message) {
+            Some(ids) if concerned.as_ref().is_some_and(|c| ids.iter().all(|id| !c.contains(id))) => Vec::new(),
+            Some(ids) => lookup(session, &ids)?,
+            None => brought(session.store.repo(), &commit)?,
         };
-        let events: Vec<Event> =
-            events.into_iter().filter(|e| concerned.as_ref().is_none_or(|ids| ids.contains(&e.id))).collect();
-        if concerned.is_some() && events.is_empty() {
+        events.retain(|e| {
+            concerned.as_ref().is_none_or(|ids| ids.contains(&e.id)) && wanted.since.is_none_or(|since| e.at >= since)
+        });
+        let view = session.view()?;
+        let mut told = Vec::with_capacity(events.len());
+        for e in events {
+            // A commit may have brought more than the past that is looked at holds.
+            if !view.event(&e.id)?.is_empty() {
+                let words = told::told(&view, &e)?;
+                told.push((e, words));
+            }
+        }
+        let is_of_then = matches!(session.store.point(), Some(Point::Time(_) | Point::Event(_)));
+        let partial = wanted.only_with_events || concerned.is_some() || wanted.since.is_some() || is_of_then;
+        if partial && told.is_empty() {
             continue;
         }
         found.push(Entry {
             commit: oid,
             parents: commit.parents.len(),
-            at: Timestamp::from_millis(commit.author.seconds.saturating_mul(1000)),
+            at,
             author: commit.author.name,
             subject: commit.message.lines().next().unwrap_or_default().to_owned(),
-            events,
+            events: told,
         });
     }
     Ok(found)
+}
+
+/// Commits by date, each once, a child before its parents.
+struct Walk {
+    open: BinaryHeap<(i64, Reverse<usize>, Oid)>,
+    seen: HashSet<Oid>,
+    first: Option<Oid>,
+}
+
+impl Walk {
+    fn from(first: Option<Oid>) -> Self {
+        Self { open: BinaryHeap::new(), seen: HashSet::new(), first }
+    }
+
+    fn add(&mut self, repo: &Repo, oid: Oid) -> Result<(), Fault> {
+        if self.seen.insert(oid) {
+            let seconds = repo.commit(oid)?.author.seconds;
+            self.open.push((seconds, Reverse(self.seen.len()), oid));
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, repo: &Repo) -> Result<Option<(Oid, CommitInfo)>, Fault> {
+        if let Some(first) = self.first.take() {
+            self.add(repo, first)?;
+        }
+        let Some((_, _, oid)) = self.open.pop() else { return Ok(None) };
+        let commit = repo.commit(oid)?;
+        for parent in &commit.parents {
+            // Where the clone is shallow, history ends.
+            let _ = self.add(repo, *parent);
+        }
+        Ok(Some((oid, commit)))
+    }
 }
 
 /// The events that one commit of the state branch brought, in the total order.
@@ -82,12 +150,26 @@ pub fn brought_by(session: &mut Session, commit: Oid) -> Result<Vec<Event>, Faul
 fn events_about(session: &mut Session, id: &OrderId) -> Result<BTreeSet<String>, Fault> {
     let view = session.view()?;
     let own = view.events_of(&format!("order/{id}"))?;
-    let mut ids: BTreeSet<String> = own.into_iter().map(|e| e.id).collect();
+    let own: BTreeSet<String> = own.into_iter().map(|e| e.id).collect();
+    Ok(own.into_iter().chain(assignments_to(session, id)?.into_iter().map(|e| e.id)).collect())
+}
+
+/// The events by which an order became somebody's assignment, or ceased to be.
+pub fn assignments_to(session: &mut Session, id: &OrderId) -> Result<Vec<Event>, Fault> {
+    let view = session.view()?;
+    let target = format!("work_order:{id}");
+    let mut all = Vec::new();
     for agent in view.agents()? {
-        let assignments = view.events_of(&format!("assignment/{agent}"))?;
-        ids.extend(assignments.into_iter().filter(|e| e.text("ref_id") == Some(id.as_str())).map(|e| e.id));
+        let events = view.events_of(&format!("assignment/{agent}"))?;
+        let is_it = |e: &Event| e.text("ref_id") == Some(id.as_str()) || e.text("previous_ref") == Some(&target);
+        all.extend(events.into_iter().filter(is_it));
     }
-    Ok(ids)
+    Ok(all)
+}
+
+/// The first event that a commit's message names.
+pub fn first_named(message: &str) -> Option<String> {
+    message.lines().find_map(|l| l.strip_prefix(ONE)).map(|id| id.trim().to_owned())
 }
 
 /// The events that a commit's message names; `None` where it names none, or not all.
@@ -109,22 +191,18 @@ fn lookup(session: &mut Session, ids: &[String]) -> Result<Vec<Event>, Fault> {
     Ok(all)
 }
 
-/// The events that a commit has and its first parent has not, from the segments that differ.
+/// The events that a commit has and none of its parents has, from the segments that differ.
 fn brought(repo: &Repo, commit: &CommitInfo) -> Result<Vec<Event>, StoreError> {
-    let segments = |tree: Oid| -> Result<BTreeMap<String, Segment>, StoreError> { segments_of(repo, tree) };
-    let now = segments(commit.tree)?;
-    let before = match commit.parents.first() {
-        Some(p) => segments(repo.commit(*p)?.tree)?,
-        None => BTreeMap::new(),
-    };
+    let before: Vec<BTreeMap<String, Segment>> =
+        commit.parents.iter().map(|p| segments_of(repo, repo.commit(*p)?.tree)).collect::<Result<_, StoreError>>()?;
     let mut all = Vec::new();
-    for (path, segment) in &now {
-        let old = before.get(path);
-        if old.is_some_and(|o| o.oid == segment.oid) {
+    for (path, segment) in segments_of(repo, commit.tree)? {
+        let olds: Vec<Oid> = before.iter().filter_map(|b| b.get(&path)).map(|s| s.oid).collect();
+        if olds.contains(&segment.oid) {
             continue;
         }
-        let old = old.map(|o| repo.blob(o.oid)).transpose()?.unwrap_or_default();
-        let known: BTreeSet<&[u8]> = old.split(|b| *b == b'\n').collect();
+        let olds = olds.into_iter().map(|oid| repo.blob(oid)).collect::<Result<Vec<_>, _>>()?;
+        let known: BTreeSet<&[u8]> = olds.iter().flat_map(|b| b.split(|b| *b == b'\n')).collect();
         let bytes = repo.blob(segment.oid)?;
         let fresh = bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !known.contains(l));
         all.extend(fresh.filter_map(|l| line::event(l).ok()));

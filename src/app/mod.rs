@@ -27,6 +27,7 @@ pub mod prime;
 pub mod prompt;
 pub mod qa;
 pub mod qa_queue;
+pub mod replay;
 pub mod session;
 pub mod settings;
 pub mod settings_table;

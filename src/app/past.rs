@@ -42,6 +42,14 @@ impl AsOf {
     }
 }
 
+/// The commit of the state branch that a store looks at: its tip, or that of the past it has gone back to.
+pub fn commit_in_view(store: &Store) -> Result<Option<Oid>, Fault> {
+    match store.point() {
+        Some(Point::Commit(oid)) => Ok(Some(*oid)),
+        _ => Ok(store.tip()?),
+    }
+}
+
 /// Turns a session to the point that `text` means: a time, a revision of the state branch, or an event.
 pub fn go_back(session: &mut Session, text: &str) -> Result<AsOf, Fault> {
     let (point, as_of) = point(&session.store, text)?;

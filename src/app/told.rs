@@ -62,8 +62,14 @@ pub fn is_said_by_another(e: &Event, events: &[Event]) -> bool {
     events.iter().any(same)
 }
 
-/// Tells an event; titles are the present ones.
+/// Tells an event in the words of a list; titles are the present ones.
 pub fn told(view: &View<'_>, e: &Event) -> Result<Told, Fault> {
+    let told = told_in_full(view, e)?;
+    Ok(Told { detail: headline(&told.detail, DETAIL), ..told })
+}
+
+/// Like [`told`], with the whole of what was said.
+pub fn told_in_full(view: &View<'_>, e: &Event) -> Result<Told, Fault> {
     let id = e.subject_id().unwrap_or_default();
     let title = match e.subject() {
         Some(subject) => title(view, &subject)?,
@@ -84,7 +90,7 @@ pub fn told(view: &View<'_>, e: &Event) -> Result<Told, Fault> {
         Err(_) => detail,
     };
     let undoes = e.text(super::undo::UNDOES).map(str::to_owned);
-    let detail = headline(detail.trim(), DETAIL);
+    let detail = detail.trim().to_owned();
     Ok(Told { did, id, title: title.unwrap_or_default(), detail, undoes })
 }
 

@@ -208,13 +208,12 @@ fn commit(session: &mut Session, name: &str) -> Result<Option<Vec<Event>>, Fault
         return Err(Fault::not_found(format!("{} is no commit of the state branch", quoted(name)))
             .hint("commits and events: git vermas log"));
     }
-    if repo.commit(oid)?.parents.len() > 1 {
-        return Err(Fault::usage(format!("{} joins two histories and did nothing itself", quoted(name)))
-            .hint("name the commits or events that it brought: git vermas log"));
-    }
+    let joins = repo.commit(oid)?.parents.len() > 1;
     let events = history::brought_by(session, oid)?;
     if events.is_empty() {
-        return Err(Fault::failed(format!("the commit {} brought no events: there is nothing to undo", quoted(name))));
+        let why = if joins { "joins two histories and brought no events itself" } else { "brought no events" };
+        return Err(Fault::failed(format!("the commit {} {why}: there is nothing to undo", quoted(name)))
+            .hint("commits and what they brought: git vermas log"));
     }
     Ok(Some(events))
 }

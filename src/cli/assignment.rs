@@ -6,6 +6,7 @@ use super::{At, Context, answer, complete};
 use crate::app::assignments::{self, Found};
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
+use crate::domain::order::Conflict;
 use crate::ui::{Cell, Column, Label, Paint, Table};
 
 /// Show or set what an agent is to do now
@@ -119,7 +120,7 @@ impl Show {
 /// The assignment in words; the first line is what agents look for.
 fn page(found: &Found, paint: Paint) -> String {
     let (Some(target), Some(next)) = (&found.target, found.next()) else {
-        return "Assignment is empty\n".to_owned();
+        return format!("Assignment is empty\n{}", disputed(found, paint));
     };
     let title = found.title.as_deref().unwrap_or("(not known here; git vermas sync may bring it)");
     let worker = found.agent.as_worker().is_some();
@@ -130,11 +131,25 @@ fn page(found: &Found, paint: Paint) -> String {
         _ => format!("git vermas wo close {}, then git vermas assignment clear", target.ref_id),
     };
     format!(
-        "{} {}  {}\nDo it now. Read it first: {next}\nWhen it is done: {done}\n",
+        "{} {}  {}\nDo it now. Read it first: {next}\nWhen it is done: {done}\n{}",
         paint.text(Label::Heading, "ASSIGNED:"),
         paint.text(Label::Id, &target.to_string()),
         paint.text(Label::Title, title),
+        disputed(found, paint),
     )
+}
+
+/// What other machines made its assignment at the same time.
+fn disputed(found: &Found, paint: Paint) -> String {
+    let line = |c: &Conflict| {
+        let text = match c.value.as_str() {
+            Some(other) => format!("CONFLICT: {} gave it {other} at the same time", c.by),
+            None => format!("CONFLICT: {} took the assignment away at the same time", c.by),
+        };
+        let settle = format!("settle it: git vermas assignment set {} TYPE:ID --replace", found.agent);
+        format!("{}\n{}\n", paint.text(Label::Warning, &text), paint.text(Label::Hint, &settle))
+    };
+    found.conflicts.iter().map(line).collect()
 }
 
 impl Set {
@@ -203,6 +218,11 @@ impl List {
     }
 }
 
+/// The mark of what machines disagree on, as in lists of orders.
+fn mark(found: &Found) -> &'static str {
+    if found.conflicts.is_empty() { "" } else { " (!)" }
+}
+
 fn table(ctx: &Context, all: &[Found]) -> Table {
     let mut table = Table::new([
         Column::left("AGENT"),
@@ -218,7 +238,7 @@ fn table(ctx: &Context, all: &[Found]) -> Table {
             Cell::new(Label::Id, target),
             Cell::new(Label::Time, f.since.map(|t| answer::when(ctx, t)).unwrap_or_default()),
             Cell::plain(if f.checked.is_some() { "yes" } else { "no" }),
-            Cell::new(Label::Title, f.title.as_deref().unwrap_or_default()),
+            Cell::new(Label::Title, format!("{}{}", f.title.as_deref().unwrap_or_default(), mark(f))),
         ]);
     }
     table

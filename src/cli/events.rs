@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{At, Context, complete};
 use crate::app::candidates::Kind;
 use crate::app::events::{self, Wanted};
-use crate::app::{Fault, Session, when};
+use crate::app::{Fault, Session, replay, when};
 use crate::domain::Timestamp;
 use crate::domain::event::Event;
 use crate::store::Follow;
@@ -241,8 +241,8 @@ fn tail(ctx: &Context, session: &mut Session, a: &Tail) -> Result<(), Fault> {
 
 fn replay(ctx: &Context, session: &mut Session, a: &Replay) -> Result<(), Fault> {
     let id = session.order_id(&a.id)?;
-    let steps = events::replay(session, &id)?;
-    let record = |s: &events::Step| {
+    let steps = replay::replay(session, &id)?;
+    let record = |s: &replay::Step| {
         json!({"event_id": s.event.id, "event_type": s.event.kind, "timestamp": s.event.at, "actor": s.event.actor,
             "state": s.state})
     };
@@ -255,10 +255,8 @@ fn replay(ctx: &Context, session: &mut Session, a: &Replay) -> Result<(), Fault>
             for s in &steps {
                 text.push_str(&line(ctx, &s.event));
                 text.push('\n');
-                for (name, before, after) in &s.changed {
-                    let was = if before.is_null() { String::new() } else { format!("{} → ", events::plain(before)) };
-                    let change = format!("    {name}: {was}{}", events::plain(after));
-                    text.push_str(&ctx.ui.paint().text(Label::Dim, &change));
+                for change in super::wo::changes(s) {
+                    text.push_str(&ctx.ui.paint().text(Label::Dim, &format!("    {change}")));
                     text.push('\n');
                 }
             }

@@ -1,19 +1,20 @@
 //! `git vermas log`
 
-use serde_json::Value;
-
-use super::{Context, complete};
+use super::{At, Context, answer, complete};
 use crate::app::candidates::Kind;
-use crate::app::history::{self, Entry};
-use crate::app::{Fault, Session, events};
-use crate::ui::{Label, Mode};
+use crate::app::history::{self, Entry, Wanted};
+use crate::app::{Fault, told, when};
+use crate::domain::Timestamp;
+use crate::sys::clock;
+use crate::ui::{Cell, Column, Label, Table};
 
 /// How many digits of a commit's id are shown in a line.
 const SHORT: usize = 10;
 
-/// Show the history of the state branch: when, who, what
+/// Show what happened, newest first: when, who, what
 ///
-/// With a work order, only the commits that concern it.
+/// A line for each event, by the commits of the state branch that recorded them, on every clone. With a work order, only
+/// what concerns it. The commit is what git vermas undo takes, and --at.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A work order
@@ -22,55 +23,62 @@ pub struct Args {
     /// One line for each commit
     #[arg(long)]
     oneline: bool,
-    /// Only the newest so many
+    /// Only the newest so many commits
     #[arg(short = 'n', long = "max-count", value_name = "N")]
     most: Option<usize>,
+    /// Only from then on: 2h, 3d, 1w for so long ago, yesterday, a date, or an RFC 3339 time
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    #[command(flatten)]
+    past: At,
 }
 
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = Session::open(ctx.global.identity.as_deref())?;
+        let since = self.since.as_deref().map(|t| when::parse(t, clock::now_millis())).transpose()?;
+        let mut session = ctx.session_at(&self.past)?;
         let order = self.order.as_deref().map(|t| session.order_id(t)).transpose()?;
-        let all = history::of(&mut session, order.as_ref(), self.most)?;
-        let records = || all.iter().map(Entry::record).collect::<Vec<Value>>();
-        match ctx.ui.mode() {
-            Mode::Json => ctx.ui.json(&Value::Array(records())),
-            Mode::Jsonl => ctx.ui.jsonl(&records()),
-            Mode::Text if self.oneline => {
-                ctx.ui.page(&all.iter().map(|e| line(ctx, e) + "\n").collect::<String>());
-            }
-            Mode::Text => ctx.ui.page(&all.iter().map(|e| block(ctx, e)).collect::<Vec<_>>().join("\n")),
-        }
-        session.take_warnings().iter().for_each(|w| ctx.ui.warn(w));
+        let wanted = Wanted {
+            order,
+            since: since.map(Timestamp::from_millis),
+            only_with_events: !self.oneline && !ctx.ui.is_json(),
+            most: self.most,
+        };
+        let all = history::of(&mut session, &wanted)?;
+        ctx.many(all.iter().map(Entry::record).collect(), |ui| match self.oneline {
+            true => all.iter().map(|e| line(ctx, e) + "\n").collect(),
+            false => table(ctx, &all).render(ui.look()),
+        });
+        ctx.finish(&mut session);
         Ok(())
     }
 }
 
-fn line(ctx: &Context, e: &Entry) -> String {
-    let paint = ctx.ui.paint();
-    let id: String = e.commit.to_string().chars().take(SHORT).collect();
-    format!("{} {}", paint.text(Label::Id, &id), paint.text(Label::Plain, &e.subject))
+fn short(e: &Entry) -> String {
+    e.commit.to_string().chars().take(SHORT).collect()
 }
 
-fn block(ctx: &Context, e: &Entry) -> String {
+fn line(ctx: &Context, e: &Entry) -> String {
     let paint = ctx.ui.paint();
-    let joined = if e.parents > 1 { " (joins another history)" } else { "" };
-    let mut text = format!("{}{joined}\n", paint.text(Label::Id, &format!("commit {}", e.commit)));
-    text.push_str(&format!("Date:   {}\n", paint.text(Label::Time, &e.at.to_string())));
-    text.push_str(&format!("Author: {}\n\n", paint.text(Label::Plain, &e.author)));
-    text.push_str(&format!("    {}\n", paint.text(Label::Title, &e.subject)));
-    if !e.events.is_empty() {
-        text.push('\n');
+    format!("{} {}", paint.text(Label::Id, &short(e)), paint.text(Label::Plain, &e.subject))
+}
+
+/// A line for each event. On a terminal the commit stands at the first line of its group, into a pipe at each.
+fn table(ctx: &Context, all: &[Entry]) -> Table {
+    let columns = [Column::left("COMMIT"), Column::left("WHEN"), Column::left("AGENT"), Column::elastic("WHAT")];
+    let mut table = Table::new(columns);
+    let terminal = ctx.ui.look().width.is_some();
+    for entry in all {
+        let events: Vec<_> = entry.events.iter().map(|(e, _)| e.clone()).collect();
+        let said = entry.events.iter().rev().filter(|(e, _)| !told::is_said_by_another(e, &events));
+        for (n, (e, told)) in said.enumerate() {
+            table.row([
+                Cell::new(Label::Id, if n > 0 && terminal { String::new() } else { short(entry) }),
+                Cell::new(Label::Time, answer::when(ctx, e.at)),
+                Cell::new(Label::Agent, &e.actor),
+                Cell::plain(told.sentence()),
+            ]);
+        }
     }
-    for event in &e.events {
-        let parts = [
-            paint.text(Label::Agent, &event.actor),
-            paint.text(Label::Plain, &event.kind),
-            paint.text(Label::Id, &event.subject_id().unwrap_or_default()),
-            paint.text(Label::Plain, &events::summary(event)),
-        ];
-        let parts: Vec<String> = parts.into_iter().filter(|p| !p.is_empty()).collect();
-        text.push_str(&format!("    {}\n", parts.join("  ")));
-    }
-    text
+    table
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::causal::Fold;
 use super::event::{Event, Key};
 use super::id::RefId;
+use super::order::Conflict;
 use super::register::{Register, Written};
 use super::text::quoted;
 
@@ -67,6 +68,12 @@ impl Assignment {
     /// The writes that stand, the winner last. There are several where machines did not know of each other.
     pub fn writes(&self) -> &[Written] {
         self.current.writes()
+    }
+
+    /// What machines that did not know of each other set besides; a null is that one took it away.
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        let winner = self.current.get().cloned().unwrap_or_default();
+        self.current.others(&winner).map(|w| Conflict::of("assignment", w)).collect()
     }
 
     pub fn target(&self) -> Option<Target> {

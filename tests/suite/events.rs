@@ -154,7 +154,15 @@ fn the_log_says_who_did_what() {
     assert_eq!(one[0]["events"][0]["event_type"], "work_order.created");
     assert_eq!(one[0]["commit"], json!(p.git(&["rev-parse", "vermas/state~1"])));
     let text = p.said(&["log", id.as_str()]);
-    assert!(text.contains(&format!("    ceo  work_order.created  {id}  Add a flag\n")), "{text}");
+    assert!(text.ends_with(&format!("  ceo  created {id} \"Add a flag\"\n")), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    p.said(&["wo", "close", id.as_str(), "--reason", "done"]);
+    let text = p.said(&["log", "-n", "1"]);
+    assert!(text.ends_with(&format!("  ceo  closed {id} \"Add a flag\": done\n")), "{text}");
+    assert_eq!(text.lines().count(), 1, "the change of status is part of it: {text}");
+    assert_eq!(p.said(&["log", "--since", "1h"]).lines().count(), 3);
+    assert_eq!(p.said(&["log", "--at", "vermas/state~1", "--oneline"]).lines().next(), all.lines().next());
+    assert_eq!(p.json(&["log", "--at", "yesterday"]), json!([]));
 }
 
 #[test]

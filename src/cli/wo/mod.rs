@@ -3,8 +3,11 @@
 mod change;
 mod create;
 mod deps;
+mod history;
 mod list;
 mod show;
+
+pub(super) use history::changes;
 
 use super::Context;
 use crate::app::fault::Fault;

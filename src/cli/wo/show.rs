@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::history;
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
-use crate::app::orders;
+use crate::app::{orders, replay};
 use crate::cli::{At, Context, complete};
 use crate::sys::clock;
 use crate::ui::{Label, Ui, time};
@@ -15,6 +16,9 @@ pub struct Args {
     /// The work orders
     #[arg(required = true, value_name = "ID", add = complete::ids(Kind::WorkOrder))]
     ids: Vec<String>,
+    /// Also who changed what, when and why, and on which machine: an entry for each event, oldest first
+    #[arg(long)]
+    history: bool,
     #[command(flatten)]
     past: At,
 }
@@ -22,12 +26,23 @@ pub struct Args {
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
         let mut session = ctx.session_at(&self.past)?;
-        let mut records = Vec::with_capacity(self.ids.len());
+        let (mut records, mut pasts) = (Vec::with_capacity(self.ids.len()), Vec::new());
         for text in &self.ids {
             let id = session.order_id(text)?;
-            records.push(orders::detail(&mut session, &id)?);
+            let mut record = orders::detail(&mut session, &id)?;
+            let mut past = String::new();
+            if self.history {
+                let life = replay::life(&mut session, &id)?;
+                record["history"] = life.iter().map(replay::Entry::record).collect();
+                past = history::text(&ctx.ui, &life);
+            }
+            pasts.push(past);
+            records.push(record);
         }
-        let words = |ui: &Ui, list: &[Value]| list.iter().map(|r| text(ui, r)).collect::<Vec<_>>().join("\n");
+        let words = |ui: &Ui, list: &[Value]| {
+            let one = |(r, past): (&Value, &String)| text(ui, r) + past;
+            list.iter().zip(&pasts).map(one).collect::<Vec<_>>().join("\n")
+        };
         match records.as_slice() {
             [one] => ctx.one(one, |ui| words(ui, std::slice::from_ref(one))),
             _ => {

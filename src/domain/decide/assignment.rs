@@ -25,9 +25,12 @@ pub fn set(
         .hint("choose another name for one of them"));
     }
     match current.target() {
-        Some(t) if t == *target => Ok(Vec::new()),
-        Some(t) if !replace => Err(Refusal::new(Why::Conflict, format!("{agent} already has an assignment: {t}"))
-            .hint("take it away first (git vermas assignment clear AGENT), or say --replace")),
+        // Where machines disagree, setting the same again settles it.
+        Some(t) if t == *target && current.conflicts().is_empty() => Ok(Vec::new()),
+        Some(t) if t != *target && !replace => {
+            Err(Refusal::new(Why::Conflict, format!("{agent} already has an assignment: {t}"))
+                .hint("take it away first (git vermas assignment clear AGENT), or say --replace"))
+        }
         _ => Ok(vec![Draft::new(
             "assignment.set",
             actor,

@@ -117,13 +117,21 @@ pub struct Order {
 }
 
 /// A field on which concurrent writers disagree.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conflict {
     pub field: String,
     pub value: Value,
     pub by: String,
     pub at: Timestamp,
     pub event: String,
+}
+
+impl Conflict {
+    /// The disagreement that a write which did not win stands for.
+    pub fn of(field: &str, w: &Written) -> Self {
+        let (value, by, event) = (w.value.clone(), w.by.clone(), w.key.id.clone());
+        Self { field: field.to_owned(), value, by, at: w.key.at, event }
+    }
 }
 
 impl Order {
@@ -221,13 +229,7 @@ impl Order {
 
     /// Values of concurrent writers that lost, until a later write settles them.
     pub fn conflicts(&self) -> Vec<Conflict> {
-        let conflict = |field: &str, w: &Written| Conflict {
-            field: field.to_owned(),
-            value: w.value.clone(),
-            by: w.by.clone(),
-            at: w.key.at,
-            event: w.key.id.clone(),
-        };
+        let conflict = Conflict::of;
         let mut all = Vec::new();
         for (name, r) in &self.fields {
             let winner =
@@ -237,6 +239,10 @@ impl Order {
         for (name, r) in &self.metadata {
             let winner = r.get().cloned().unwrap_or_default();
             all.extend(r.others(&winner).map(|w| conflict(&format!("metadata.{name}"), w)));
+        }
+        for (name, r) in &self.extra {
+            let winner = r.get().cloned().unwrap_or_default();
+            all.extend(r.others(&winner).map(|w| conflict(name, w)));
         }
         for c in self.contested() {
             all.push(Conflict {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 pub mod common;
+mod conflicts;
 mod interop;
 mod qa;
 mod sync;
