@@ -47,6 +47,7 @@ pub fn exclusively<T>(
     mut decide: impl FnMut(&mut Tx<'_>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     let remote = sync::remote_name(session);
+    let there = session.remote(&remote, Asking::Allowed);
     for round in 0..MOST_ROUNDS {
         sync::sync(session, &remote, false, &|_| {}).map_err(|f| {
             f.hint("an exclusive claim needs the remote; without --exclusive it would be tentative, and may turn out contested")
@@ -56,7 +57,7 @@ pub fn exclusively<T>(
         let Some(commit) = change.commit else { return Ok(change.value) };
         let places = session.store.places().clone();
         let (new, old) = (commit.to_string(), on.to_string());
-        match push::push(&session.git(), &remote, &new, &places.state_ref, Some(&old), Asking::Allowed)? {
+        match push::push_to(&*there, &new, &places.state_ref, Some(&old))? {
             Pushed::Done => {
                 session.store.take_over(commit, on).or_else(|e| settle_later(session, &remote, e))?;
                 return Ok(change.value);

@@ -29,14 +29,20 @@ pub fn run(ours: &Path, theirs: &Path, path: &str) -> Result<(), Fault> {
 /// The projection of the events of `HEAD` and of all commits that are merged into it; `None` where this is no merge of
 /// states, or some of it cannot be read.
 fn fold(repo: &Repo, path: &str) -> Option<Vec<u8>> {
-    let merged: Vec<Oid> =
+    let mut heads: Vec<Oid> =
         env::names().iter().filter_map(|n| n.strip_prefix(HEAD_VARIABLE)).filter_map(objects::parse_oid).collect();
-    if merged.is_empty() {
+    if heads.is_empty() {
         return None;
     }
+    heads.push(repo.commit_named("HEAD")?);
+    fold_of(repo, &heads, path)
+}
+
+/// The projection at `path` of the events of these commits together; `None` where some of it cannot be read.
+pub fn fold_of(repo: &Repo, heads: &[Oid], path: &str) -> Option<Vec<u8>> {
     let mut events = Vec::new();
-    for commit in merged.into_iter().chain([repo.commit_named("HEAD")?]) {
-        events.extend(events_of(repo, commit)?);
+    for commit in heads {
+        events.extend(events_of(repo, *commit)?);
     }
     let all = projection::of(&events);
     match check::part_of(path) {

@@ -1,9 +1,11 @@
 //! Who asks, and the state they ask about.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use super::fault::{Fault, Kind};
 use crate::domain::{AgentId, OrderId, RefId, Refusal, Why};
+use crate::git::push::{Asking, Configured, Remote};
 use crate::git::{Repo, RepoError};
 use crate::store::{Done, Store, StoreError, Tx, View};
 use crate::sys::env;
@@ -16,7 +18,11 @@ pub struct Session {
     pub store: Store,
     pub actor: AgentId,
     warnings: Vec<String>,
+    remotes: Option<Remotes>,
 }
+
+/// Another way to remotes than the git program, by their names.
+pub type Remotes = Rc<dyn Fn(&str) -> Rc<dyn Remote>>;
 
 impl Session {
     /// Opens the state of the repository stood in. `identity` is what `--as` said.
@@ -28,7 +34,7 @@ impl Session {
 
     pub fn with_store(store: Store, identity: Option<&str>) -> Result<Self, Fault> {
         let actor = identity_of(&store, identity)?;
-        Ok(Self { store, actor, warnings: Vec::new() })
+        Ok(Self { store, actor, warnings: Vec::new(), remotes: None })
     }
 
     pub fn view(&mut self) -> Result<View<'_>, Fault> {
@@ -63,6 +69,21 @@ impl Session {
     /// The git program on this repository.
     pub fn git(&self) -> crate::git::Git {
         git_of(self.store.repo())
+    }
+
+    /// From now on remotes are reached this way.
+    #[must_use]
+    pub fn with_remotes(mut self, remotes: Remotes) -> Self {
+        self.remotes = Some(remotes);
+        self
+    }
+
+    /// A configured remote.
+    pub fn remote(&self, name: &str, asking: Asking) -> Rc<dyn Remote> {
+        match &self.remotes {
+            Some(way) => way(name),
+            None => Rc::new(Configured::new(&self.git(), name, asking)),
+        }
     }
 
     pub fn setting(&self, key: &str) -> Option<String> {

@@ -84,11 +84,7 @@ pub fn standing(session: &mut Session, remote: &str) -> Result<Standing, Fault> 
 }
 
 fn commits_without(session: &Session, tip: Oid, without: Option<Oid>) -> Result<usize, Fault> {
-    let mut cmd = session.git().cmd().args(["rev-list", "--count"]).arg(tip.to_string());
-    if let Some(w) = without {
-        cmd = cmd.arg(format!("^{w}"));
-    }
-    Ok(cmd.run()?.text().trim().parse().unwrap_or_default())
+    Ok(session.store.repo().count_commits(tip, without)?)
 }
 
 /// Shares the state with `remote` until both have the same. `say` hears what is being done.
@@ -96,7 +92,7 @@ fn commits_without(session: &Session, tip: Oid, without: Option<Oid>) -> Result<
 /// After a crash, or with the line cut, nothing is lost: what is here is here, and the next sync goes on.
 pub fn sync(session: &mut Session, remote: &str, dry_run: bool, say: &dyn Fn(&str)) -> Result<Report, Fault> {
     check_remote(session, remote)?;
-    let git = session.git();
+    let there = session.remote(remote, Asking::Allowed);
     let places = session.store.places().clone();
     let mut report =
         Report { remote: remote.to_owned(), branch: places.branch().to_owned(), dry_run, ..Report::default() };
@@ -105,7 +101,7 @@ pub fn sync(session: &mut Session, remote: &str, dry_run: bool, say: &dyn Fn(&st
     }
     for round in 0..MOST_ROUNDS {
         say(&format!("fetching from {remote}"));
-        let theirs = match push::fetch(&git, remote, &places.state_ref, Asking::Allowed)? {
+        let theirs = match push::fetch_from(&*there, &places.state_ref)? {
             Fetched::At(oid) => objects::parse_oid(&oid),
             Fetched::NoSuchRef => None,
             Fetched::Refused(text) => {
@@ -135,7 +131,7 @@ pub fn sync(session: &mut Session, remote: &str, dry_run: bool, say: &dyn Fn(&st
         report.sent = commits_without(session, tip, theirs)?;
         say(&format!("pushing to {remote}"));
         let expected = theirs.map(|t| t.to_string());
-        match push::push(&git, remote, &tip.to_string(), &places.state_ref, expected.as_deref(), Asking::Allowed)? {
+        match push::push_to(&*there, &tip.to_string(), &places.state_ref, expected.as_deref())? {
             Pushed::Done => {
                 warn_of_skew(session)?;
                 return Ok(report);
@@ -185,5 +181,5 @@ fn warn_of_skew(session: &mut Session) -> Result<(), Fault> {
 
 /// What the remote has now.
 pub fn ask(session: &Session, remote: &str) -> Result<RemoteRef, Fault> {
-    Ok(push::ls_remote(&session.git(), remote, &session.store.places().state_ref, Asking::Never)?)
+    Ok(session.remote(remote, Asking::Never).ask(&session.store.places().state_ref)?)
 }

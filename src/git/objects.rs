@@ -209,6 +209,71 @@ impl Repo {
         self.gix.merge_base(a, b).ok().flatten().map(gix::Id::detach)
     }
 
+    /// How many commits lead to `tip` that do not lead to `without`.
+    pub fn count_commits(&self, tip: Oid, without: Option<Oid>) -> Result<usize, RepoError> {
+        let what = || format!("count the commits that lead to {tip}");
+        let walk = self.gix.rev_walk([tip]).with_hidden(without).all().map_err(|e| RepoError::broken(what(), e))?;
+        walk.map(|c| c.map(|_| 1).map_err(|e| RepoError::broken(what(), e))).sum()
+    }
+
+    /// Whether all that leads to `tip`, and not to `without`, are merges.
+    pub fn adds_only_merges(&self, tip: Oid, without: Oid) -> Result<bool, RepoError> {
+        let what = || format!("follow the commits that lead to {tip}");
+        let walk = self.gix.rev_walk([tip]).with_hidden([without]).all().map_err(|e| RepoError::broken(what(), e))?;
+        for commit in walk {
+            if commit.map_err(|e| RepoError::broken(what(), e))?.parent_ids.len() < 2 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Copies a commit with all that leads to it and all that these hold from another repository, as far as it is not
+    /// here. What a commit names is here before the commit is, so that a copying that was cut off is taken up again.
+    pub fn copy_from(&self, other: &Self, tip: Oid) -> Result<(), RepoError> {
+        let mut open = vec![tip];
+        while let Some(oid) = open.last().copied() {
+            if self.has_object(oid) {
+                open.pop();
+                continue;
+            }
+            let commit = other.commit(oid)?;
+            let missing: Vec<Oid> = commit.parents.iter().copied().filter(|p| !self.has_object(*p)).collect();
+            if missing.is_empty() {
+                self.copy_tree(other, commit.tree)?;
+                self.copy_object(other, oid)?;
+                open.pop();
+            } else {
+                open.extend(missing);
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_tree(&self, other: &Self, tree: Oid) -> Result<(), RepoError> {
+        if tree == self.empty_tree() || self.has_object(tree) {
+            return Ok(());
+        }
+        for e in other.tree(tree)? {
+            match e.kind {
+                EntryKind::Tree => self.copy_tree(other, e.oid)?,
+                _ if self.has_object(e.oid) => {}
+                _ => self.copy_object(other, e.oid)?,
+            }
+        }
+        self.copy_object(other, tree)
+    }
+
+    fn copy_object(&self, other: &Self, oid: Oid) -> Result<(), RepoError> {
+        let what = || format!("copy the object {oid}");
+        if oid == self.empty_tree() {
+            return Ok(());
+        }
+        let object = other.gix.find_object(oid).map_err(|e| RepoError::broken(what(), e))?;
+        let write = || gix::objs::Write::write_buf(&self.gix.objects, object.kind, &object.data);
+        self.write_whole(|| write().map_err(|e| RepoError::broken(what(), e))).map(|_| ())
+    }
+
     /// Who commits: as git decides it, or a name of ours where the person has set none.
     pub fn author(&self, now_seconds: i64) -> Author {
         let from = |names: &[&str], keys: &[&str]| {

@@ -63,39 +63,148 @@ pub fn tracking_ref(remote: &str, branch_ref: &str) -> String {
     format!("refs/vermas/remotes/{remote}/{}", branch_ref.trim_start_matches("refs/heads/"))
 }
 
+/// A remote, as the exchange of states sees it. Each call may be lost on the way, and so may its answer.
+pub trait Remote {
+    /// Brings one branch (a full ref name) into its [`tracking_ref`] and gives the commit; the inner error is what was
+    /// said where that failed.
+    fn bring(&self, branch_ref: &str) -> Result<Result<String, String>, GitError>;
+    /// Sends one commit to one ref, which must be at `expected` (`None`: must not exist); the inner error is what was said.
+    fn send(&self, oid: &str, remote_ref: &str, expected: Option<&str>) -> Result<Result<(), String>, GitError>;
+    /// Asks for one ref.
+    fn ask(&self, name: &str) -> Result<RemoteRef, GitError>;
+    /// Notes that the remote has our commit, so that the next fetch does not bring it back.
+    fn note(&self, remote_ref: &str, oid: &str) -> Result<(), GitError>;
+}
+
+/// Fetches one branch from a remote; see [`fetch`].
+pub fn fetch_from(remote: &dyn Remote, branch_ref: &str) -> Result<Fetched, GitError> {
+    let text = match remote.bring(branch_ref)? {
+        Ok(oid) => return Ok(Fetched::At(oid)),
+        Err(text) => text,
+    };
+    Ok(match remote.ask(branch_ref)? {
+        RemoteRef::Missing => Fetched::NoSuchRef,
+        RemoteRef::At(_) => Fetched::Refused(text),
+        RemoteRef::Unreachable(_) => Fetched::Unreachable(text),
+    })
+}
+
+/// Pushes one commit to a remote; see [`push`].
+pub fn push_to(remote: &dyn Remote, oid: &str, name: &str, expected: Option<&str>) -> Result<Pushed, GitError> {
+    let done = || remote.note(name, oid).map(|()| Pushed::Done);
+    let text = match remote.send(oid, name, expected)? {
+        Ok(()) => return done(),
+        Err(text) => text,
+    };
+    // Our push may have arrived although we were told otherwise, or somebody else's; the remote knows.
+    Ok(match remote.ask(name)? {
+        RemoteRef::At(now) if now == oid => done()?,
+        RemoteRef::At(now) if Some(now.as_str()) != expected => Pushed::Stale { now: Some(now) },
+        RemoteRef::Missing if expected.is_some() => Pushed::Stale { now: None },
+        RemoteRef::At(_) | RemoteRef::Missing => Pushed::Refused(text),
+        RemoteRef::Unreachable(_) => Pushed::Unreachable(text),
+    })
+}
+
+/// A configured remote, reached by the git program.
+#[derive(Debug, Clone)]
+pub struct Configured {
+    git: Git,
+    name: String,
+    asking: Asking,
+}
+
+impl Configured {
+    pub fn new(git: &Git, name: &str, asking: Asking) -> Self {
+        Self { git: git.clone(), name: name.to_owned(), asking }
+    }
+
+    fn transport(&self) -> Result<Cmd, GitError> {
+        transport(&self.git, &self.name, self.asking)
+    }
+}
+
+impl Remote for Configured {
+    fn bring(&self, branch_ref: &str) -> Result<Result<String, String>, GitError> {
+        check_ref(branch_ref)?;
+        let ours = tracking_ref(&self.name, branch_ref);
+        check_ref(&ours)?;
+        // Only the state is offered as known: what else is here is no help, and in a partial clone it is not even here.
+        let (negotiation, known) = match rev_parse(&self.git, &ours)? {
+            Some(_) => ("fetch.negotiationAlgorithm=default", Some(format!("--negotiation-tip={ours}"))),
+            None => ("fetch.negotiationAlgorithm=noop", None),
+        };
+        let cmd = self
+            .transport()?
+            .args(["-c", "fetch.fsckObjects=true", "-c", negotiation, "fetch", "--quiet", "--no-write-fetch-head"])
+            .args(["--no-tags", "--no-prune", "--no-recurse-submodules", "--no-filter", "--refmap="])
+            .args(["--no-show-forced-updates", "--no-auto-maintenance", "--no-write-commit-graph"])
+            .args(known)
+            .args(["--end-of-options", &self.name])
+            .arg(format!("+{branch_ref}:{ours}"));
+        match ran(&cmd)? {
+            Ok(o) if o.success() => {
+                let at = rev_parse(&self.git, &ours)?;
+                at.map(Ok).ok_or_else(|| GitError::unreadable("git fetch", format!("no {ours} came")))
+            }
+            Ok(o) => Ok(Err(failed(&cmd, &o).to_string())),
+            Err(late) => Ok(Err(late)),
+        }
+    }
+
+    fn send(&self, oid: &str, remote_ref: &str, expected: Option<&str>) -> Result<Result<(), String>, GitError> {
+        check_oid(oid)?;
+        check_ref(remote_ref)?;
+        expected.map_or(Ok(()), check_oid)?;
+        let cmd = self
+            .transport()?
+            .args(["push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no"])
+            .arg(format!("--force-with-lease={remote_ref}:{}", expected.unwrap_or_default()))
+            .args(["--no-force-if-includes", "--end-of-options", &self.name])
+            .arg(format!("{oid}:{remote_ref}"));
+        Ok(match ran(&cmd)? {
+            Ok(o) if o.success() => Ok(()),
+            Ok(o) => Err(refusal(&o)),
+            Err(late) => Err(late),
+        })
+    }
+
+    fn ask(&self, name: &str) -> Result<RemoteRef, GitError> {
+        check_ref(name)?;
+        let cmd = self.transport()?.args(["ls-remote", "--quiet", "--refs", "--end-of-options", &self.name, name]);
+        let out = match ran(&cmd)? {
+            Ok(o) if o.success() => o,
+            Ok(o) => return Ok(RemoteRef::Unreachable(failed(&cmd, &o).to_string())),
+            Err(late) => return Ok(RemoteRef::Unreachable(late)),
+        };
+        // A name matches at the end of longer ones too.
+        let text = out.text();
+        let found =
+            text.lines().filter_map(|l| l.split_once('\t')).find(|(_, n)| *n == name).map(|(o, _)| o.to_owned());
+        Ok(match found {
+            Some(oid) => {
+                check_oid(&oid)?;
+                RemoteRef::At(oid)
+            }
+            None => RemoteRef::Missing,
+        })
+    }
+
+    fn note(&self, remote_ref: &str, oid: &str) -> Result<(), GitError> {
+        if remote_ref.starts_with("refs/heads/") {
+            let ours = tracking_ref(&self.name, remote_ref);
+            self.git.cmd().args(["update-ref", "-m", "vermas: push", &ours, oid]).run()?;
+        }
+        Ok(())
+    }
+}
+
 /// Fetches one branch (a full ref name) into its [`tracking_ref`], whole also in a partial clone, and nothing else: no
 /// tags, no submodules, none of the person's own tracking refs.
 ///
 /// After a crash the tracking ref is at the old or the new commit.
 pub fn fetch(git: &Git, remote: &str, branch_ref: &str, asking: Asking) -> Result<Fetched, GitError> {
-    check_ref(branch_ref)?;
-    let ours = tracking_ref(remote, branch_ref);
-    check_ref(&ours)?;
-    // Only the state is offered as known: what else is here is no help, and in a partial clone it is not even here.
-    let (negotiation, known) = match rev_parse(git, &ours)? {
-        Some(_) => ("fetch.negotiationAlgorithm=default", Some(format!("--negotiation-tip={ours}"))),
-        None => ("fetch.negotiationAlgorithm=noop", None),
-    };
-    let cmd = transport(git, remote, asking)?
-        .args(["-c", "fetch.fsckObjects=true", "-c", negotiation, "fetch", "--quiet", "--no-write-fetch-head"])
-        .args(["--no-tags", "--no-prune", "--no-recurse-submodules", "--no-filter", "--refmap="])
-        .args(["--no-show-forced-updates", "--no-auto-maintenance", "--no-write-commit-graph"])
-        .args(known)
-        .args(["--end-of-options", remote])
-        .arg(format!("+{branch_ref}:{ours}"));
-    let text = match ran(&cmd)? {
-        Ok(o) if o.success() => {
-            let at = rev_parse(git, &ours)?;
-            return at.map(Fetched::At).ok_or_else(|| GitError::unreadable("git fetch", format!("no {ours} came")));
-        }
-        Ok(o) => failed(&cmd, &o).to_string(),
-        Err(late) => return Ok(Fetched::Unreachable(late)),
-    };
-    Ok(match ls_remote(git, remote, branch_ref, asking)? {
-        RemoteRef::Missing => Fetched::NoSuchRef,
-        RemoteRef::At(_) => Fetched::Refused(text),
-        RemoteRef::Unreachable(_) => Fetched::Unreachable(text),
-    })
+    fetch_from(&Configured::new(git, remote, asking), branch_ref)
 }
 
 /// Pushes one commit to one ref, under the condition that the remote has `expected` there (`None`: that it has no such
@@ -110,57 +219,12 @@ pub fn push(
     expected: Option<&str>,
     asking: Asking,
 ) -> Result<Pushed, GitError> {
-    check_oid(oid)?;
-    check_ref(remote_ref)?;
-    expected.map_or(Ok(()), check_oid)?;
-    let cmd = transport(git, remote, asking)?
-        .args(["push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no"])
-        .arg(format!("--force-with-lease={remote_ref}:{}", expected.unwrap_or_default()))
-        .args(["--no-force-if-includes", "--end-of-options", remote])
-        .arg(format!("{oid}:{remote_ref}"));
-    let text = match ran(&cmd)? {
-        Ok(o) if o.success() => return seen(git, remote, remote_ref, oid),
-        Ok(o) => refusal(&o),
-        Err(late) => late,
-    };
-    // Our push may have arrived although we were told otherwise, or somebody else's; the remote knows.
-    Ok(match ls_remote(git, remote, remote_ref, asking)? {
-        RemoteRef::At(now) if now == oid => seen(git, remote, remote_ref, oid)?,
-        RemoteRef::At(now) if Some(now.as_str()) != expected => Pushed::Stale { now: Some(now) },
-        RemoteRef::Missing if expected.is_some() => Pushed::Stale { now: None },
-        RemoteRef::At(_) | RemoteRef::Missing => Pushed::Refused(text),
-        RemoteRef::Unreachable(_) => Pushed::Unreachable(text),
-    })
-}
-
-/// Notes that the remote has our commit, so that the next fetch does not bring it back.
-fn seen(git: &Git, remote: &str, remote_ref: &str, oid: &str) -> Result<Pushed, GitError> {
-    if remote_ref.starts_with("refs/heads/") {
-        git.cmd().args(["update-ref", "-m", "vermas: push", &tracking_ref(remote, remote_ref), oid]).run()?;
-    }
-    Ok(Pushed::Done)
+    push_to(&Configured::new(git, remote, asking), oid, remote_ref, expected)
 }
 
 /// Asks a remote for one ref.
 pub fn ls_remote(git: &Git, remote: &str, name: &str, asking: Asking) -> Result<RemoteRef, GitError> {
-    check_ref(name)?;
-    let cmd =
-        transport(git, remote, asking)?.args(["ls-remote", "--quiet", "--refs", "--end-of-options", remote, name]);
-    let out = match ran(&cmd)? {
-        Ok(o) if o.success() => o,
-        Ok(o) => return Ok(RemoteRef::Unreachable(failed(&cmd, &o).to_string())),
-        Err(late) => return Ok(RemoteRef::Unreachable(late)),
-    };
-    // A name matches at the end of longer ones too.
-    let found =
-        out.text().lines().filter_map(|l| l.split_once('\t')).find(|(_, n)| *n == name).map(|(o, _)| o.to_owned());
-    Ok(match found {
-        Some(oid) => {
-            check_oid(&oid)?;
-            RemoteRef::At(oid)
-        }
-        None => RemoteRef::Missing,
-    })
+    Configured::new(git, remote, asking).ask(name)
 }
 
 /// The remote's own words: the porcelain line of the refused ref, with what it said on the way.

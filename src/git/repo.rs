@@ -31,8 +31,21 @@ impl Repo {
 
     /// Opens the repository whose git directory (a linked worktree's too) is given.
     pub fn open(git_dir: &Path, here: Option<PathBuf>) -> Result<Self, RepoError> {
+        Self::open_with(git_dir, here, permissions())
+    }
+
+    /// Opens a repository as it is by itself: no settings of the person, of the system or of the environment.
+    pub fn open_alone(git_dir: &Path, here: Option<PathBuf>) -> Result<Self, RepoError> {
+        Self::open_with(git_dir, here, gix::open::Permissions::isolated())
+    }
+
+    fn open_with(
+        git_dir: &Path,
+        here: Option<PathBuf>,
+        permissions: gix::open::Permissions,
+    ) -> Result<Self, RepoError> {
         let options = gix::open::Options::default()
-            .permissions(permissions())
+            .permissions(permissions)
             .lossy_config(true)
             .open_path_as_is(true)
             .with(gix::sec::Trust::Full);
