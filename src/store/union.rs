@@ -65,6 +65,11 @@ impl Store {
         }
         let ours = ours.ok_or(StoreError::NotInitialised)?;
         let (root_o, root_t) = (self.repo.commit(ours)?.tree, self.repo.commit(theirs)?.tree);
+        if root_o == root_t && self.repo.adds_only_merges(ours, theirs)? {
+            // Both have joined the same. One more commit would be one more to join for everybody else, and so for ever where
+            // there are two remotes.
+            return self.fast_forward(Some(ours), theirs);
+        }
         let (seg_o, seg_t) = (branch::segments_of(&self.repo, root_o)?, branch::segments_of(&self.repo, root_t)?);
         let chosen = self.choose_segments(&seg_o, &seg_t)?;
         let arrived = self.with_state(|tx| -> Result<usize> {
@@ -92,7 +97,7 @@ impl Store {
         Ok(Merged { tip: Some(commit.oid), arrived, kept_both })
     }
 
-    /// Theirs holds ours: the branch moves to it. What theirs may have dropped all the same is published again.
+    /// Theirs holds all that ours does: the branch moves to it. What theirs may have dropped all the same is published again.
     fn fast_forward(&mut self, ours: Option<Oid>, theirs: Oid) -> Result<Merged> {
         let state = crate::git::refs::RefMove { name: self.places.state_ref.clone(), new: theirs, old: ours };
         self.check_tip(theirs, ours)?;

@@ -429,6 +429,24 @@ fn clones_that_met_in_any_order_hold_the_same() {
 }
 
 #[test]
+fn two_merges_of_the_same_are_not_merged_once_more() {
+    let (p, mut store) = set_up();
+    create(&mut store, "Common");
+    drop(store);
+    let other = clone_of(&p.path, "other");
+    create(&mut open(&p.path), "Here");
+    create(&mut open(&other), "There");
+    let (here, there) = (fetch(&other, &p.path), fetch(&p.path, &other));
+    open(&p.path).merge(there).unwrap();
+    open(&other).merge(here).unwrap();
+    let tip = |c: &Path| git(c, &["rev-parse", "vermas/state"]);
+    assert_ne!(tip(&p.path), tip(&other), "each has a merge of its own");
+    // With two remotes, one more merge of these two would meet yet another, and so for ever.
+    merge(&p.path, &other);
+    assert_eq!(tip(&p.path), tip(&other));
+}
+
+#[test]
 fn a_cache_that_a_power_cut_spoiled_is_made_anew() {
     let (p, mut store) = set_up();
     let id = create(&mut store, "Ours");
