@@ -32,6 +32,7 @@ pub mod session;
 pub mod settings;
 pub mod settings_table;
 pub mod setup;
+pub mod simulate;
 pub mod slots;
 pub mod status;
 pub mod supervise;

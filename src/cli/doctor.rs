@@ -3,15 +3,15 @@
 use serde_json::json;
 
 use super::Context;
-use crate::app::Fault;
 use crate::app::doctor::{self, Check, Health};
-use crate::app::packing;
+use crate::app::{Fault, packing, simulate};
 use crate::ui::{Label, Mode};
 
 /// Look whether everything around the state is as it should be
 ///
 /// Looking changes nothing. With --fix, every repair is shown first and then done; none deletes
-/// anything. The exit code is 1 where an error is left.
+/// anything. The exit code is 1 where an error is left. With --simulate, the program itself is
+/// looked at: what was acknowledged must be there after anything, and all machines must agree.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -21,12 +21,24 @@ pub struct Args {
     /// Pack the state branch's loose objects, and do nothing else
     #[arg(long, conflicts_with = "fix")]
     pack: bool,
+    /// Simulate this many runs of several machines, in no repository
+    #[arg(long, value_name = "N", conflicts_with_all = ["fix", "pack"])]
+    simulate: Option<u64>,
+    /// The seed of the first run that is simulated
+    #[arg(long, value_name = "S", default_value_t = 1, requires = "simulate")]
+    seed: u64,
+    /// Leave the repositories of the last run that is simulated, for a look at them
+    #[arg(long, requires = "simulate")]
+    keep: bool,
 }
 
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
         if self.pack {
             return pack(ctx);
+        }
+        if let Some(count) = self.simulate {
+            return simulated(ctx, self.seed, count, self.keep);
         }
         let identity = ctx.global.identity.as_deref();
         let mut checks = doctor::examine(identity)?;
@@ -61,6 +73,58 @@ fn pack(ctx: &Context) -> Result<(), Fault> {
         n => format!("packed {n} objects of {} commits", packed.commits),
     });
     Ok(())
+}
+
+fn simulated(ctx: &Context, first: u64, count: u64, keep: bool) -> Result<(), Fault> {
+    let progress = std::cell::RefCell::new(ctx.ui.progress("simulate"));
+    let report = simulate::run(first, count, keep, &|w| progress.borrow_mut().say(w))?;
+    drop(progress);
+    ctx.one(&json!(report), |_| told(&report));
+    match report.failed {
+        0 => Ok(()),
+        1 => Err(Fault::failed("a promise is broken")),
+        n => Err(Fault::failed(format!("promises are broken with {n} seeds"))),
+    }
+}
+
+fn told(r: &simulate::Report) -> String {
+    let t = &r.tally;
+    let last = r.first_seed.saturating_add(r.seeds).saturating_sub(1);
+    let mut text = format!(
+        "{} seeds ({} to {last}) in {:.1} s: {} steps, {} commands ({} refused), {} syncs, {} plain merges, {} crashes, \
+         {} power cuts, {} errors, {} exclusive claims, {} copied clones; {} broken promises",
+        r.seeds,
+        r.first_seed,
+        r.seconds,
+        t.steps,
+        t.commands,
+        t.refused,
+        t.syncs,
+        t.plain_merges,
+        t.crashes,
+        t.power_cuts,
+        t.errors,
+        t.claims_won,
+        t.clones_copied,
+        r.failed
+    );
+    for f in &r.failures {
+        text.push_str(&format!("\nseed {}: {}: {}\n", f.seed, f.promise, f.what));
+        if !f.schedule.is_empty() {
+            text.push_str(&format!(
+                "the shortest schedule found has {} of {} steps:",
+                f.schedule.len(),
+                f.steps_before
+            ));
+        }
+        for step in &f.schedule {
+            text.push_str(&format!("\n  {}", json!(step)));
+        }
+    }
+    if let Some(place) = &r.kept {
+        text.push_str(&format!("\nthe repositories are in {place}"));
+    }
+    text
 }
 
 fn shown(ctx: &Context, c: &Check) -> String {

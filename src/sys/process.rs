@@ -288,6 +288,10 @@ impl Cmd {
     /// Starts a background process in a session of its own, with its output appended to `log`, and returns its id. It
     /// outlives us.
     pub fn spawn_detached(&self, log: &Path) -> Result<u32, ProcessError> {
+        if super::world::entered().is_some() {
+            // It would outlive that world, and tell nobody how it ended.
+            return Err(self.start_error(io::ErrorKind::Unsupported.into()));
+        }
         let mut c = self.command().map_err(|e| self.start_error(e))?;
         c.process_group(0);
         let (out, err) = open_log(log).map_err(|e| self.start_error(e))?;

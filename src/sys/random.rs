@@ -11,16 +11,16 @@ pub fn bits() -> u64 {
     }
     if let Some(seed) = super::env::var("VERMAS_SEED").and_then(|s| s.parse::<u64>().ok()) {
         let step = SEEDED.fetch_add(1, Ordering::Relaxed);
-        return splitmix(seed.wrapping_mul(0x2545_F491_4F6C_DD1D).wrapping_add(step));
+        return spread(seed.wrapping_mul(0x2545_F491_4F6C_DD1D).wrapping_add(step));
     }
     getrandom::u64().unwrap_or_else(|_| {
         let pid = u64::from(std::process::id());
-        splitmix(super::clock::now_millis().unsigned_abs() ^ (pid << 32) ^ SEEDED.fetch_add(1, Ordering::Relaxed))
+        spread(super::clock::now_millis().unsigned_abs() ^ (pid << 32) ^ SEEDED.fetch_add(1, Ordering::Relaxed))
     })
 }
 
 /// The finalizer of splitmix64 (Steele, Lea, Flood 2014): spreads a counter over 64 bits.
-pub(super) fn splitmix(counter: u64) -> u64 {
+pub fn spread(counter: u64) -> u64 {
     let mut z = counter.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -74,7 +74,7 @@ impl Simulated {
         let state = State {
             wall_ms: 0,
             elapsed: Duration::ZERO,
-            chance: super::random::splitmix(seed),
+            chance: super::random::spread(seed),
             boot: 0,
             plan: None,
             course: Course::default(),
@@ -90,6 +90,11 @@ impl Simulated {
 
     pub fn wall_ms(&self) -> i64 {
         self.state.borrow().wall_ms
+    }
+
+    /// Chance goes on from here.
+    pub fn reseed(&self, seed: u64) {
+        self.state.borrow_mut().chance = super::random::spread(seed);
     }
 
     /// A new process begins, with what is to happen to it.
@@ -111,7 +116,7 @@ impl State {
     fn strike(&mut self, plan: Plan, act: Act, path: &Path) -> Ruling {
         self.course.struck = Some((act, path.to_owned()));
         self.chance = self.chance.wrapping_add(1);
-        let part = super::random::splitmix(self.chance);
+        let part = super::random::spread(self.chance);
         match plan.harm {
             Harm::Crash | Harm::PowerCut => {
                 self.course.died = true;
@@ -129,6 +134,11 @@ impl State {
             Harm::ReadOnly => Ruling::Fail(Errno::ROFS.into()),
         }
     }
+}
+
+/// Cuts a file short, as a power cut does to what was not synced.
+pub fn cut(path: &Path, size: u64) -> io::Result<()> {
+    File::options().write(true).open(path)?.set_len(size)
 }
 
 fn dead() -> io::Error {
@@ -156,7 +166,7 @@ impl World for Simulated {
     fn random_bits(&self) -> u64 {
         let mut s = self.state.borrow_mut();
         s.chance = s.chance.wrapping_add(1);
-        super::random::splitmix(s.chance)
+        super::random::spread(s.chance)
     }
 
     fn var(&self, _: &str) -> Option<OsString> {

@@ -26,6 +26,7 @@ mod place;
 mod power_cut;
 mod prime;
 mod readme;
+mod simulate;
 mod state_machine;
 mod status;
 mod store;
