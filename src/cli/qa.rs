@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Context;
+use super::{At, Context};
 use crate::app::fault::{Fault, Kind};
 use crate::app::qa::{self, Outcome};
 use crate::app::qa_queue;
@@ -116,14 +116,17 @@ fn indented(text: &str) -> String {
 
 /// List what was handed in and not settled
 #[derive(Debug, clap::Args)]
-pub struct Status {}
+pub struct Status {
+    #[command(flatten)]
+    past: At,
+}
 
 impl Status {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        let mut session = ctx.session()?;
+        let mut session = ctx.session_at(&self.past)?;
         let queue = qa_queue::queue(&mut session)?;
         if queue.is_empty() && !ctx.ui.is_json() {
-            ctx.ui.note("nothing was handed in");
+            ctx.nothing("nothing was handed in");
         } else {
             ctx.many(queue.iter().map(|e| json!(e)).collect(), |ui| {
                 let mut table = Table::new([

@@ -2,6 +2,7 @@
 //! no lock is waited for.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 
 use rusqlite::params;
 
@@ -9,6 +10,7 @@ use super::branch;
 use super::cache::{Cache, sum};
 use super::error::{Result, StoreError};
 use super::fold;
+use super::lines::Lines;
 use super::open::Store;
 use super::view::View;
 use crate::domain::event::{Event, Key};
@@ -42,13 +44,13 @@ impl Point {
 pub(super) struct Past {
     pub point: Point,
     cache: Cache,
-    /// The lines of its events, one after the other.
-    lines: Vec<u8>,
+    /// Where the lines of its events are: the log, or memory where the log has not got them all.
+    lines: Box<dyn Lines>,
 }
 
 impl Past {
     pub fn view(&self) -> View<'_> {
-        View::new(&self.cache, &self.lines)
+        View::new(&self.cache, &*self.lines)
     }
 }
 
@@ -65,26 +67,35 @@ impl Building {
         Ok(Self { cache, lines: Vec::new() })
     }
 
-    /// Adds an event, unless it is there already.
+    /// Adds an event whose line stands in the log.
+    fn add_at(&self, e: &Event, home: Option<&str>, off: i64) -> Result<()> {
+        let len = i64::try_from(e.raw.len()).unwrap_or_default();
+        self.cache
+            .db
+            .prepare_cached("INSERT INTO events(off,len,id,sum,subject,home) VALUES(?,?,?,?,?,?)")?
+            .execute(params![off, len, e.id, sum(&e.raw), e.subject(), home])?;
+        Ok(())
+    }
+
+    /// Adds an event with its line, unless it is there already.
     fn add(&mut self, e: &Event, home: Option<&str>) -> Result<()> {
         let sum = sum(&e.raw);
         let mut known = self.cache.db.prepare_cached("SELECT EXISTS(SELECT 1 FROM events WHERE id=? AND sum=?)")?;
         if known.query_row(params![e.id, sum], |r| r.get(0))? {
             return Ok(());
         }
-        let off = i64::try_from(self.lines.len()).unwrap_or(i64::MAX);
-        let len = i64::try_from(e.raw.len()).unwrap_or_default();
-        self.cache
-            .db
-            .prepare_cached("INSERT INTO events(off,len,id,sum,subject,home) VALUES(?,?,?,?,?,?)")?
-            .execute(params![off, len, e.id, sum, e.subject(), home])?;
+        self.add_at(e, home, i64::try_from(self.lines.len()).unwrap_or(i64::MAX))?;
         self.lines.extend_from_slice(&e.raw);
         self.lines.push(b'\n');
         Ok(())
     }
 
-    /// Folds what was added.
-    fn finish(self, point: Point) -> Result<Past> {
+    /// Folds what was added. `log` is where the lines are, if they were not added.
+    fn finish(self, point: Point, log: Option<File>) -> Result<Past> {
+        let lines: Box<dyn Lines> = match log {
+            Some(log) => Box::new(log),
+            None => Box::new(self.lines),
+        };
         let subjects: Vec<String> = {
             let mut q = self
                 .cache
@@ -92,9 +103,47 @@ impl Building {
                 .prepare("SELECT DISTINCT subject FROM events WHERE subject IS NOT NULL ORDER BY subject")?;
             q.query_map([], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?
         };
-        fold::save_subjects(&self.cache, &self.lines, &subjects)?;
+        fold::save_subjects(&self.cache, &*lines, &subjects)?;
         self.cache.commit()?;
-        Ok(Past { point, cache: self.cache, lines: self.lines })
+        Ok(Past { point, cache: self.cache, lines })
+    }
+}
+
+/// The log with the cache that knows each of its events, and that the branch has no others.
+struct Known<'a> {
+    cache: &'a Cache,
+    log: File,
+}
+
+impl Known<'_> {
+    /// Every event, with the segment it stands in and its offset.
+    fn each(&self, mut each: impl FnMut(&Event, Option<&str>, i64) -> Result<()>) -> Result<()> {
+        let mut q = self.cache.db.prepare("SELECT off, len, home FROM events ORDER BY off")?;
+        let mut rows = q.query([])?;
+        while let Some(r) = rows.next()? {
+            let (off, home): (i64, Option<String>) = (r.get(0)?, r.get(2)?);
+            if let Some(e) = fold::event_at(&self.log, off, r.get(1)?)? {
+                each(&e, home.as_deref(), off)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The event with this id, or those whose id begins so.
+    fn named(&self, text: &str, most: usize) -> Result<Vec<Event>> {
+        let sql = "SELECT off, len FROM events WHERE id >= ?1 AND id < ?2 GROUP BY id ORDER BY id LIMIT ?3";
+        let mut q = self.cache.db.prepare(sql)?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let mut rows = q.query(params![text, format!("{text}\u{10ffff}"), most])?;
+        let mut all = Vec::new();
+        while let Some(r) = rows.next()? {
+            all.extend(fold::event_at(&self.log, r.get(0)?, r.get(1)?)?);
+        }
+        // An id that others begin with comes first of them.
+        if all.first().is_some_and(|e: &Event| e.id == text) {
+            all.truncate(1);
+        }
+        Ok(all)
     }
 }
 
@@ -102,11 +151,16 @@ impl Store {
     /// Turns to the state at a point: from now on every question is about it, and every change is refused.
     pub fn go_back(&mut self, point: Point) -> Result<()> {
         let mut building = Building::new()?;
-        match point {
-            Point::Commit(commit) => self.each_on_branch(commit, |e, home| building.add(e, Some(home)))?,
-            _ => self.each_recorded(|e, home| if point.holds(e) { building.add(e, home) } else { Ok(()) })?,
+        let mut log = None;
+        match (&point, self.known_in_log()?) {
+            (Point::Commit(commit), _) => self.each_on_branch(*commit, |e, home| building.add(e, Some(home)))?,
+            (_, Some(known)) => {
+                known.each(|e, home, off| if point.holds(e) { building.add_at(e, home, off) } else { Ok(()) })?;
+                log = Some(known.log);
+            }
+            (_, None) => self.each_recorded(|e, home| if point.holds(e) { building.add(e, home) } else { Ok(()) })?,
         }
-        self.past = Some(building.finish(point)?);
+        self.past = Some(building.finish(point, log)?);
         Ok(())
     }
 
@@ -123,6 +177,9 @@ impl Store {
     /// The events whose id is this, or begins with it: at most `most`, in the order of their ids.
     pub fn events_named(&self, text: &str, most: usize) -> Result<Vec<Event>> {
         let mut found: BTreeMap<String, Event> = BTreeMap::new();
+        if let Some(known) = self.known_in_log()? {
+            return known.named(text, most);
+        }
         self.each_recorded(|e, _| {
             if e.id.starts_with(text) {
                 found.entry(e.id.clone()).or_insert_with(|| e.clone());
@@ -143,23 +200,15 @@ impl Store {
         Ok(!branch::segments_of(&self.repo, self.repo.commit(commit)?.tree)?.is_empty())
     }
 
+    /// What the cache knows of the log, where that is all there is.
+    fn known_in_log(&self) -> Result<Option<Known<'_>>> {
+        let Some(cache) = self.cache.as_ref().filter(|_| self.is_fresh().unwrap_or(false)) else { return Ok(None) };
+        let log = fs::open_read(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
+        Ok(Some(Known { cache, log }))
+    }
+
     /// Every event of log and branch, with the segment it stands in. Some are given twice.
     fn each_recorded(&self, mut each: impl FnMut(&Event, Option<&str>) -> Result<()>) -> Result<()> {
-        if let Some(cache) = self.cache.as_ref().filter(|_| self.is_fresh().unwrap_or(false)) {
-            let log = fs::open_read(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
-            let bytes = fs::read_from(&log, 0).map_err(StoreError::io("read .work/events.jsonl"))?;
-            let mut q = cache.db.prepare("SELECT off, len, home FROM events ORDER BY off")?;
-            let mut rows = q.query([])?;
-            while let Some(r) = rows.next()? {
-                let (off, len, home): (i64, i64, Option<String>) = (r.get(0)?, r.get(1)?, r.get(2)?);
-                let start = usize::try_from(off).unwrap_or_default();
-                let end = start + usize::try_from(len).unwrap_or_default();
-                if let Some(e) = bytes.get(start..end).and_then(|b| line::event(b).ok()) {
-                    each(&e, home.as_deref())?;
-                }
-            }
-            return Ok(());
-        }
         if let Some(tip) = self.tip()? {
             self.each_on_branch(tip, |e, home| each(e, Some(home)))?;
         }

@@ -4,6 +4,17 @@ use crate::desk::Desk;
 use git_vermas::app::orders;
 
 #[test]
+fn moments_and_commits_of_the_state_branch_are_offered() {
+    let desk = Desk::new();
+    let id = desk.order("Add a flag");
+    let commit = desk.git(&["rev-parse", "--short=10", "vermas/state"]);
+    assert_eq!(desk.completed(&["git-vermas", "undo", ""])[0].split(' ').next(), Some(commit.as_str()));
+    let moments = desk.completed(&["git-vermas", "wo", "show", &id, "--at", ""]);
+    assert!(moments.iter().any(|m| m == "yesterday") && moments.iter().any(|m| m.starts_with(&commit)), "{moments:?}");
+    assert_eq!(desk.completed(&["git-vermas", "wo", "list", "--at", "yes"]), ["yesterday"]);
+}
+
+#[test]
 fn ids_are_offered_with_open_orders_first() {
     let desk = Desk::new();
     let (a, b) = (desk.order("First"), desk.order("Second"));
