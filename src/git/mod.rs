@@ -13,6 +13,7 @@ pub mod merge;
 pub mod name;
 pub mod objects;
 pub mod pack;
+mod pack_cache;
 pub mod program;
 pub mod push;
 pub mod refs;

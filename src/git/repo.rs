@@ -53,6 +53,7 @@ impl Repo {
             .map_err(|e| unopened(git_dir, &e.to_string()))?
             .to_thread_local();
         gix.object_cache_size_if_unset(1 << 20);
+        gix.objects.set_pack_cache(|| Box::new(super::pack_cache::PackCache::default()));
         let git_dir = sys::fs::canonicalize(gix.git_dir())?;
         let is_main = gix.common_dir() == gix.git_dir();
         let common_dir = if is_main { git_dir.clone() } else { sys::fs::canonicalize(gix.common_dir())? };

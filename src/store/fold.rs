@@ -1,6 +1,6 @@
 //! Subjects between the cache and the rules: what is loaded, changed, and written back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 
 use rusqlite::{OptionalExtension, params};
@@ -77,13 +77,14 @@ struct Slot {
     state: Subject,
     /// An event came that does not simply extend the state: all events are to be folded again.
     refold: bool,
-    changed: bool,
 }
 
 /// Subjects touched since the cache was last written.
 #[derive(Default)]
 pub struct Overlay {
     slots: BTreeMap<String, Slot>,
+    /// Those that the cache does not have as they are here.
+    changed: BTreeSet<String>,
 }
 
 impl Overlay {
@@ -91,12 +92,12 @@ impl Overlay {
     pub fn apply(&mut self, cache: &Cache, e: &Event) -> Result<()> {
         let Some(subject) = e.subject() else { return Ok(()) };
         let Some(slot) = self.slot(cache, &subject)? else { return Ok(()) };
-        slot.changed = true;
         if !slot.refold && slot.state.is_extended_by(e) {
             slot.state.extend(e);
         } else {
             slot.refold = true;
         }
+        self.changed.insert(subject);
         Ok(())
     }
 
@@ -112,7 +113,7 @@ impl Overlay {
     fn slot(&mut self, cache: &Cache, subject: &str) -> Result<Option<&mut Slot>> {
         if !self.slots.contains_key(subject) {
             let Some(state) = load(cache, subject)? else { return Ok(None) };
-            self.slots.insert(subject.to_owned(), Slot { state, refold: false, changed: false });
+            self.slots.insert(subject.to_owned(), Slot { state, refold: false });
         }
         Ok(self.slots.get_mut(subject))
     }
@@ -136,12 +137,11 @@ impl Overlay {
 
     /// Writes changed subjects into the cache and marks them for projection.
     pub fn flush(&mut self, cache: &Cache, log: &File, unsaved: &[Event]) -> Result<()> {
-        let changed: Vec<String> = self.slots.iter().filter(|(_, s)| s.changed).map(|(k, _)| k.clone()).collect();
+        let changed = std::mem::take(&mut self.changed);
         let mut unsettled = Vec::new();
         for subject in &changed {
             self.get(cache, log, unsaved, subject)?;
-            let Some(slot) = self.slots.get_mut(subject) else { continue };
-            slot.changed = false;
+            let Some(slot) = self.slots.get(subject) else { continue };
             unsettled.extend(save(cache, subject, &slot.state)?);
             cache.db.prepare_cached("INSERT OR IGNORE INTO pending(subject) VALUES(?)")?.execute([subject])?;
         }
@@ -234,11 +234,7 @@ pub fn event_at(log: &dyn Lines, off: i64, len: i64) -> Result<Option<Event>> {
 fn save_order(cache: &Cache, f: &Folded<Order>) -> Result<Vec<String>> {
     let o = &f.state;
     let rec = crate::wire::json::line(&o.record());
-    let was_closed: Option<bool> = cache
-        .db
-        .prepare_cached("SELECT status='closed' FROM orders WHERE id=?")?
-        .query_row([&o.id], |r| r.get(0))
-        .optional()?;
+    let was_closed = is_closed(cache, &o.id)?;
     cache.db.prepare_cached("DELETE FROM deps WHERE id=?")?.execute([&o.id])?;
     for on in o.blockers() {
         cache.db.prepare_cached("INSERT OR IGNORE INTO deps(id, dep) VALUES(?,?)")?.execute([o.id.as_str(), on])?;
@@ -282,12 +278,22 @@ fn save_order(cache: &Cache, f: &Folded<Order>) -> Result<Vec<String>> {
 
 /// What an order waits for, as a JSON array of ids; `None` where it waits for nothing.
 fn waits(cache: &Cache, id: &str) -> Result<Option<String>> {
-    let mut q = cache.db.prepare_cached(
-        "SELECT dep FROM deps d WHERE d.id=? AND NOT EXISTS(SELECT 1 FROM orders o WHERE o.id=d.dep AND
-         o.status='closed') ORDER BY dep",
-    )?;
-    let open: Vec<String> = q.query_map([id], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?;
+    let mut q = cache.db.prepare_cached("SELECT dep FROM deps WHERE id=? ORDER BY dep")?;
+    let mut rows = q.query([id])?;
+    let mut open: Vec<String> = Vec::new();
+    while let Some(r) = rows.next()? {
+        let dep: String = r.get(0)?;
+        if is_closed(cache, &dep)? != Some(true) {
+            open.push(dep);
+        }
+    }
     if open.is_empty() { Ok(None) } else { Ok(Some(text(&open)?)) }
+}
+
+/// Whether an order is closed; `None` where it is not known.
+fn is_closed(cache: &Cache, id: &str) -> Result<Option<bool>> {
+    let mut q = cache.db.prepare_cached("SELECT status='closed' FROM orders WHERE id=?")?;
+    Ok(q.query_row([id], |r| r.get(0)).optional()?)
 }
 
 /// Brings readiness up to date where what an order waits for was closed, or is open again.

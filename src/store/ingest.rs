@@ -250,6 +250,10 @@ impl Tx<'_> {
                 part.push((bytes.len() - e.raw.len() - 1, e, home));
             }
             let start = super::append::lines(&self.places.log(), &bytes)?;
+            if start == built.offset {
+                // Nobody's line came between: all that is new is taken in here.
+                built.offset += bytes.len() as u64;
+            }
             for (at, e, home) in part {
                 self.take_in(e, start + at as u64, Some(&home))?;
             }
