@@ -34,7 +34,7 @@ pub(super) struct Standing {
 
 /// Lines that are being laid out.
 pub(super) struct Layout {
-    pub bytes: Vec<u8>,
+    bytes: Vec<u8>,
     /// Where the first of the bytes will stand.
     from: u64,
     roomy: bool,
@@ -46,15 +46,36 @@ impl Layout {
     }
 
     pub fn push(&mut self, record: &[u8]) {
-        self.bytes.extend_from_slice(record);
-        if self.roomy {
-            let room = self.bytes.len() + ROOM + record.len() / 8;
-            let end = self.from + room as u64 + 1;
-            let rest = (PAGE - end % PAGE) % PAGE;
-            let more = if rest < REST { usize::try_from(rest).unwrap_or(0) } else { 0 };
-            self.bytes.resize(room + more, b' ');
+        let room = if self.roomy { ROOM + record.len() / 8 } else { 0 };
+        let rest = self.rest_of_page();
+        let long = (record.len() + room + 1) as u64;
+        if self.roomy && long > rest && long <= PAGE {
+            self.lengthen_last(rest);
         }
+        self.bytes.extend_from_slice(record);
+        self.bytes.resize(self.bytes.len() + room, b' ');
         self.bytes.push(b'\n');
+    }
+
+    /// The bytes, with no small rest of a page behind them.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        let rest = self.rest_of_page();
+        if self.roomy && rest < REST {
+            self.lengthen_last(rest);
+        }
+        self.bytes
+    }
+
+    fn rest_of_page(&self) -> u64 {
+        PAGE - (self.from + self.bytes.len() as u64) % PAGE
+    }
+
+    /// More room for the last line, where there is one.
+    fn lengthen_last(&mut self, by: u64) {
+        if self.bytes.pop().is_some() {
+            self.bytes.resize(self.bytes.len() + usize::try_from(by).unwrap_or(0), b' ');
+            self.bytes.push(b'\n');
+        }
     }
 }
 
@@ -123,15 +144,16 @@ mod tests {
                 (0..500).map(|n| record(n, &"x".repeat(if n == 77 { 60_000 } else { 200 }))).collect();
             let mut layout = Layout::new(0, roomy);
             records.iter().for_each(|(_, r)| layout.push(r.as_bytes()));
+            let bytes = layout.into_bytes();
             let dir = tempfile::tempdir().unwrap();
-            fs::replace(&dir.path().join("f"), &layout.bytes).unwrap();
+            fs::replace(&dir.path().join("f"), &bytes).unwrap();
             let file = fs::open_read(&dir.path().join("f")).unwrap();
-            let size = layout.bytes.len() as u64;
+            let size = bytes.len() as u64;
             for (key, rec) in &records {
                 let found = find(&file, size, Table::Orders, key).unwrap().unwrap();
                 assert_eq!(found.bytes.trim_ascii(), rec.as_bytes());
                 let at = usize::try_from(found.at).unwrap();
-                assert_eq!(&layout.bytes[at..at + found.bytes.len()], found.bytes);
+                assert_eq!(&bytes[at..at + found.bytes.len()], found.bytes);
             }
             for n in [-1, 1_000_000] {
                 assert_eq!(find(&file, size, Table::Orders, &record(n, "").0).unwrap(), None);
@@ -140,15 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn a_short_line_never_goes_over_the_edge_of_a_page() {
+    fn a_line_that_fits_into_a_page_never_goes_over_its_edge() {
+        let record = |n: usize| format!("{{\"n\":{}}}", "1".repeat(n));
         let mut layout = Layout::new(PAGE - 100, true);
-        layout.push(b"{}");
-        (0..100).for_each(|n| layout.push(format!("{{\"n\":{}}}", "1".repeat(n)).as_bytes()));
+        layout.push(record(2).as_bytes());
+        (0..200).for_each(|n| layout.push(record(n * 17).as_bytes()));
         let mut at = PAGE - 100;
-        for (n, raw) in layout.bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+        let bytes = layout.into_bytes();
+        for (n, raw) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
             let end = at + raw.len() as u64 - 1;
-            assert!(n == 0 || at / PAGE == end / PAGE, "{at} to {end}");
+            assert!(n == 0 || raw.len() as u64 > PAGE || at / PAGE == end / PAGE, "{at} to {end}");
             at = end + 1;
         }
+        assert!(PAGE - at % PAGE >= REST);
     }
 }

@@ -123,7 +123,7 @@ impl Tx<'_> {
                     layout.push(new.get(&(at as u64)).copied().unwrap_or_else(|| raw.trim_ascii()));
                 }
                 let sums = found.iter().map(|(_, c)| (c.key.1.clone(), sum(c.record.as_bytes())));
-                self.replace_table(table, &layout.bytes, roomy, sums)?
+                self.replace_table(table, &layout.into_bytes(), roomy, sums)?
             }
         };
         Ok(Patched::Done(quiet))

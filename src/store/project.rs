@@ -22,8 +22,10 @@ use crate::wire::line;
 pub(super) const RETIRED_FOR_MS: i64 = 10_000;
 /// How often a projection is written again because somebody appended meanwhile, before the next command is left to it.
 const MOST_ROUNDS: usize = 4;
-/// Where more lines than this change at once, the file is written whole.
-const MOST_PATCHED: usize = 1000;
+/// So many lines are always changed one by one; of more, one for each so many bytes of the file. Where it is more than
+/// that, the file is written whole.
+const FEW: usize = 8;
+const BYTES_A_LINE: u64 = 32 * 1024;
 
 /// How much is put into the feed in one write, in bytes.
 const FEED_PART: usize = 1 << 20;
@@ -106,7 +108,8 @@ impl Tx<'_> {
         let change = |(key, record, old): Waiting| Some(Change { key, record, old: old? });
         let changes: Vec<Change> = standing.into_iter().filter_map(change).collect();
         let changes: Vec<Change> = changes.into_iter().filter(|c| sum(c.record.as_bytes()) != c.old).collect();
-        if changes.len() > MOST_PATCHED {
+        let size = Stamp::of(&self.path_of(table)).map_or(0, |s| s.size);
+        if changes.len() > FEW && changes.len() as u64 * BYTES_A_LINE > size {
             return Ok(Patched::Whole);
         }
         if !changes.is_empty() {
@@ -137,7 +140,8 @@ impl Tx<'_> {
         let before = Stamp::of(&self.path_of(table)).unwrap_or_default();
         let mut layout = Layout::new(before.size, self.is_roomy(table)?);
         fresh.iter().for_each(|(_, record, _)| layout.push(record.as_bytes()));
-        let start = super::append::lines(&self.path_of(table), &layout.bytes)?;
+        let bytes = layout.into_bytes();
+        let start = super::append::lines(&self.path_of(table), &bytes)?;
         for ((_, id), record, _) in fresh {
             self.note_line(table, id, sum(record.as_bytes()))?;
         }
@@ -145,7 +149,7 @@ impl Tx<'_> {
             self.note_last(table, last)?;
         }
         let after = Stamp::of(&self.path_of(table)).unwrap_or_default();
-        let alone = start == before.size && after.size == start + layout.bytes.len() as u64;
+        let alone = start == before.size && after.size == start + bytes.len() as u64;
         if alone {
             self.note_stamp(table, &after, after.size)?;
         }
