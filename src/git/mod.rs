@@ -9,6 +9,7 @@ pub mod index_file;
 pub mod index_lock;
 pub mod land;
 pub mod land_check;
+mod loose;
 pub mod merge;
 pub mod name;
 pub mod objects;

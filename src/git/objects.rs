@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use gix::bstr::ByteSlice;
 use gix::objs::tree::EntryMode;
+use gix::objs::{Kind, WriteTo};
 
 use super::Oid;
 use super::error::RepoError;
@@ -121,8 +122,7 @@ impl Repo {
 
     /// Writes a blob. After a crash it is there whole or not at all; not synced, see [`Self::sync_objects`].
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Oid, RepoError> {
-        let write = || self.gix.write_blob(bytes).map(gix::Id::detach);
-        self.write_whole(|| write().map_err(|e| RepoError::broken("write a file into git", e)))
+        self.write_whole(Kind::Blob, bytes)
     }
 
     /// Writes a tree from entries in any order. Crash safety as for [`Self::write_blob`].
@@ -141,8 +141,9 @@ impl Repo {
                 .collect(),
         };
         tree.entries.sort();
-        let write = || self.gix.write_object(&tree).map(gix::Id::detach);
-        self.write_whole(|| write().map_err(|e| RepoError::broken("write a folder into git", e)))
+        let mut bytes = Vec::new();
+        tree.write_to(&mut bytes)?;
+        self.write_whole(Kind::Tree, &bytes)
     }
 
     /// Writes a commit. Crash safety as for [`Self::write_blob`]; no ref moves.
@@ -161,8 +162,9 @@ impl Repo {
             message: message.into(),
             extra_headers: Vec::new(),
         };
-        let write = || self.gix.write_object(&commit).map(gix::Id::detach);
-        self.write_whole(|| write().map_err(|e| RepoError::broken("write a commit", e)))
+        let mut bytes = Vec::new();
+        commit.write_to(&mut bytes)?;
+        self.write_whole(Kind::Commit, &bytes)
     }
 
     /// Flushes objects just written to the disk, so that a ref synced after them never names what a power cut took.
@@ -188,18 +190,18 @@ impl Repo {
 
     /// Writes an object, and once more where a power cut had left an empty file in its place: that one counts as there,
     /// and would stay.
-    fn write_whole(&self, write: impl Fn() -> Result<Oid, RepoError>) -> Result<Oid, RepoError> {
+    fn write_whole(&self, kind: Kind, bytes: &[u8]) -> Result<Oid, RepoError> {
         sys::world::point(sys::world::Act::Object, self.common_dir())?;
-        let oid = write()?;
+        let oid = self.write_object(kind, bytes)?;
         let path = self.loose_path(oid);
         if sys::fs::metadata(&path).is_ok_and(|m| m.len() == 0) {
             sys::fs::remove_file(&path)?;
-            return write();
+            return self.write_object(kind, bytes);
         }
         Ok(oid)
     }
 
-    fn loose_path(&self, oid: Oid) -> PathBuf {
+    pub(super) fn loose_path(&self, oid: Oid) -> PathBuf {
         let hex = oid.to_string();
         self.common_dir().join("objects").join(&hex[..2]).join(&hex[2..])
     }

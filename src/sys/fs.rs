@@ -127,22 +127,31 @@ fn replace_with(path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{}.{:x}.tmp", std::process::id(), super::random::bits() & 0xff_ffff));
-    let temporary = path.with_file_name(name);
+    replace_by(&path.with_file_name(name), path, bytes, mode, sync)
+}
+
+/// Makes a file that will never change, by a temporary name beside it, so that nobody may write to it. After a crash it is
+/// there whole or not at all. Not synced. Where the folder is missing the error says so.
+pub fn make_final(path: &Path, temporary: &str, bytes: &[u8]) -> io::Result<()> {
+    replace_by(&path.with_file_name(temporary), path, bytes, 0o444, false)
+}
+
+fn replace_by(temporary: &Path, path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<()> {
     let write = || -> io::Result<()> {
         let mut o = OpenOptions::new();
         o.write(true).create_new(true).mode(mode).custom_flags(nofollow());
-        world::point(Act::Open, &temporary)?;
-        let mut file = o.open(&temporary)?;
-        write_whole(&mut file, &temporary, bytes)?;
+        world::point(Act::Open, temporary)?;
+        let mut file = o.open(temporary)?;
+        write_whole(&mut file, temporary, bytes)?;
         if sync {
-            sync_data(&file, &temporary)?;
+            sync_data(&file, temporary)?;
         }
         world::point(Act::Rename, path)?;
         #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
-        std::fs::rename(&temporary, path)
+        std::fs::rename(temporary, path)
     };
     write().map_err(|e| {
-        let _ = remove_file(&temporary);
+        let _ = remove_file(temporary);
         named(path, &e)
     })
 }
