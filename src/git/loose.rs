@@ -25,7 +25,7 @@ impl Repo {
             gix::objs::compute_hash(self.gix.object_hash(), kind, bytes).map_err(|e| RepoError::broken(what(), e))?;
         let path = self.loose_path(oid);
         // Of the others hardly one is ever there already: a tree or a commit holds what came just now.
-        if fs::exists(&path) || kind == Kind::Blob && self.gix.has_object(oid) {
+        if fs::exists(&path) || (kind == Kind::Blob && self.gix.has_object(oid)) {
             return Ok(oid);
         }
         let temporary = format!("tmp_obj_{:x}", random::bits());
@@ -57,7 +57,7 @@ fn stored(kind: Kind, bytes: &[u8]) -> Vec<u8> {
 /// The checksum at the end of a zlib stream (RFC 1950), of fewer than 5552 bytes: nothing overflows before the end.
 fn adler32(bytes: &[u8]) -> u32 {
     let (a, b) = bytes.iter().fold((1_u32, 0_u32), |(a, b), byte| (a + u32::from(*byte), b + a + u32::from(*byte)));
-    (b % 65521) << 16 | a % 65521
+    ((b % 65521) << 16) | (a % 65521)
 }
 
 #[cfg(test)]

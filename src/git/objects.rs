@@ -272,8 +272,7 @@ impl Repo {
             return Ok(());
         }
         let object = other.gix.find_object(oid).map_err(|e| RepoError::broken(what(), e))?;
-        let write = || gix::objs::Write::write_buf(&self.gix.objects, object.kind, &object.data);
-        self.write_whole(|| write().map_err(|e| RepoError::broken(what(), e))).map(|_| ())
+        self.write_whole(object.kind, &object.data).map(|_| ())
     }
 
     /// Who commits: as git decides it, or a name of ours where the person has set none.
