@@ -8,10 +8,10 @@ use super::fault::Fault;
 use super::session::Session;
 use super::told::{self, Told};
 use super::{history, past};
-use crate::domain::OrderId;
 use crate::domain::causal::{Folded, fold};
 use crate::domain::event::Event;
 use crate::domain::order::{Conflict, Order};
+use crate::domain::{AgentId, OrderId};
 
 /// How many commits are looked through for the person behind a clone.
 const MOST_LOOKED_AT: usize = 2_000;
@@ -110,7 +110,7 @@ pub struct Origin {
     pub here: bool,
     /// Whose clone it is, as its commits say.
     pub person: Option<String>,
-    /// Written by another program, which does not say what it knew.
+    /// Written by another program, as an event or into a list.
     pub foreign: bool,
 }
 
@@ -150,7 +150,9 @@ pub fn life(session: &mut Session, id: &OrderId) -> Result<Vec<Entry>, Fault> {
     for step in steps {
         let replica = view.replica_of(&step.event)?;
         let here = replica.is_none() || replica == own;
-        let foreign = step.event.prev.is_none();
+        let e = &step.event;
+        let adopted = e.actor == AgentId::foreign().as_str() || e.data.get("adopted") == Some(&Value::Bool(true));
+        let foreign = e.prev.is_none() || adopted;
         let told = told::told_in_full(&view, &step.event)?;
         entries.push(Entry { told, origin: Origin { replica, here, person: None, foreign }, step });
     }

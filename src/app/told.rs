@@ -1,5 +1,7 @@
 //! Events in words: what happened, to what, by its title.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::events::summary;
@@ -50,16 +52,19 @@ pub fn title(view: &View<'_>, subject: &str) -> Result<Option<String>, Fault> {
     })
 }
 
-/// Whether an event says nothing beside another one of the same list: the change of status that closing an order, or
+/// The ids of events that say nothing beside another one of the same list: the change of status that closing an order, or
 /// giving it to an agent, comes with.
-pub fn is_said_by_another(e: &Event, events: &[Event]) -> bool {
-    let by = match (e.kind.as_str(), e.text("to_status")) {
-        ("work_order.status_changed", Some("closed")) => "work_order.closed",
-        ("work_order.status_changed", Some("assigned")) => "work_order.assigned",
-        _ => return false,
+pub fn said_by_others<'a>(events: impl Iterator<Item = &'a Event> + Clone) -> BTreeSet<&'a str> {
+    let with = |e: &'a Event, kind: &str| (kind.to_owned(), e.actor.as_str(), e.subject(), e.at);
+    let pairs = ["work_order.closed", "work_order.assigned"];
+    let said: BTreeSet<_> =
+        events.clone().filter(|e| pairs.contains(&e.kind.as_str())).map(|e| with(e, &e.kind)).collect();
+    let by_another = |e: &&'a Event| match (e.kind.as_str(), e.text("to_status")) {
+        ("work_order.status_changed", Some("closed")) => said.contains(&with(e, "work_order.closed")),
+        ("work_order.status_changed", Some("assigned")) => said.contains(&with(e, "work_order.assigned")),
+        _ => false,
     };
-    let same = |o: &Event| o.kind == by && o.actor == e.actor && o.subject() == e.subject() && o.at == e.at;
-    events.iter().any(same)
+    events.filter(by_another).map(|e| e.id.as_str()).collect()
 }
 
 /// Tells an event in the words of a list; titles are the present ones.

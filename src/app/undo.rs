@@ -149,9 +149,10 @@ fn circle(view: &View<'_>, draft: &Draft) -> Result<Option<Obstacle>, Fault> {
 /// Events in one line: who did what when, and how much else there is.
 pub fn what(session: &mut Session, events: &[Event]) -> Result<String, Fault> {
     let view = session.view()?;
-    let is_half = |e: &Event| told::is_said_by_another(e, events);
-    let Some(first) = events.iter().find(|e| !is_half(e)) else { return Ok(String::new()) };
-    let more = events.iter().filter(|e| !is_half(e)).count() - 1;
+    let halves = told::said_by_others(events.iter());
+    let mut whole = events.iter().filter(|e| !halves.contains(e.id.as_str()));
+    let Some(first) = whole.next() else { return Ok(String::new()) };
+    let more = whole.count();
     let and = if more > 0 { format!(" and {more} more") } else { String::new() };
     Ok(format!("{} {} ({}){and}", first.actor, told::told(&view, first)?.sentence(), first.at))
 }
@@ -170,10 +171,11 @@ fn last(session: &mut Session) -> Result<Vec<Event>, Fault> {
 
 /// The events that names stand for: all that a commit brought; for an event, all that its command did to the same thing.
 fn named(session: &mut Session, names: &[String]) -> Result<Vec<Event>, Fault> {
-    session.view()?;
+    // Commits first: to take in what others left, which any look does, may add one, and `state~1` is meant as it was said.
+    let commits = names.iter().map(|name| commit(session, name)).collect::<Result<Vec<_>, _>>()?;
     let mut all: Vec<Event> = Vec::new();
-    for name in names {
-        let found = match commit(session, name)? {
+    for (name, commit) in names.iter().zip(commits) {
+        let found = match commit {
             Some(events) => events,
             None => {
                 let event = past::one_event(&session.store, name)?.ok_or_else(|| unknown(name))?;

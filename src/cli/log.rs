@@ -69,8 +69,8 @@ fn table(ctx: &Context, all: &[Entry]) -> Table {
     let mut table = Table::new(columns);
     let terminal = ctx.ui.look().width.is_some();
     for entry in all {
-        let events: Vec<_> = entry.events.iter().map(|(e, _)| e.clone()).collect();
-        let said = entry.events.iter().rev().filter(|(e, _)| !told::is_said_by_another(e, &events));
+        let halves = told::said_by_others(entry.events.iter().map(|(e, _)| e));
+        let said = entry.events.iter().rev().filter(|(e, _)| !halves.contains(e.id.as_str()));
         for (n, (e, told)) in said.enumerate() {
             table.row([
                 Cell::new(Label::Id, if n > 0 && terminal { String::new() } else { short(entry) }),

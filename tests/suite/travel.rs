@@ -150,3 +150,28 @@ fn the_past_is_there_without_log_and_cache() {
     assert_eq!(desk.json(&["wo", "show", &id, "--at", "now"])["status"], "closed");
     assert!(!desk.work().exists(), "looking back puts nothing back");
 }
+
+#[test]
+fn the_history_of_an_order_says_who_changed_what_and_why() {
+    let (desk, id) = renamed_and_closed();
+    let line = serde_json::json!({"event_id": "py-1", "event_type": "work_order.commented", "actor": "app/qa",
+        "timestamp": "2026-01-06T12:00:00", "data": {"work_order_id": id, "body": "seen"}});
+    let log = desk.work().join("events.jsonl");
+    std::fs::write(&log, format!("{}{line}\n", std::fs::read_to_string(&log).unwrap())).unwrap();
+    assert_eq!(desk.run(&["undo", "vermas/state~1"]).code, 0);
+    let order = desk.json(&["wo", "show", &id, "--history"]);
+    let history = order["history"].as_array().unwrap();
+    let did: Vec<&str> = history.iter().map(|e| e["did"].as_str().unwrap()).collect();
+    assert_eq!(did, ["commented on", "created", "changed", "closed", "closed", "moved"]);
+    assert_eq!((&history[0]["foreign"], &history[1]["foreign"]), (&true.into(), &false.into()));
+    assert_eq!(history[2]["changes"], serde_json::json!([{"field": "title", "from": "Before", "to": "After"}]));
+    assert_eq!((&history[4]["detail"], &history[4]["caused_by"]), (&"done".into(), &history[3]["event_id"]));
+    assert_eq!(history[5]["undoes"], history[3]["event_id"]);
+    let text = desk.run(&["wo", "show", &id, "--history"]).out;
+    for part in ["ceo changed it\n    title: Before → After\n", "ceo closed it\n    done\n", ", by another program\n"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let then = desk.json(&["wo", "show", &id, "--history", "--at", "vermas/state~3"]);
+    assert_eq!(then["history"].as_array().unwrap().len(), 2, "{then}");
+}

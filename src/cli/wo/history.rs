@@ -57,7 +57,11 @@ fn one(ui: &Ui, entry: &Entry) -> String {
 /// What was done, without the order's own name: it stands above.
 fn did(entry: &Entry) -> String {
     let own = entry.step.event.kind.starts_with("work_order.") || entry.step.event.kind.starts_with("qa.");
-    let did = entry.told.did.strip_suffix(" on").unwrap_or(&entry.told.did);
+    let did = match entry.step.event.kind.as_str() {
+        // What for is said by the event that comes with it.
+        "work_order.status_changed" => "moved",
+        _ => entry.told.did.strip_suffix(" on").unwrap_or(&entry.told.did),
+    };
     if own { format!("{did} it").replace("commented it", "commented") } else { format!("{did} {}", entry.told.id) }
 }
 

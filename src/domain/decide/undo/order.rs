@@ -201,11 +201,11 @@ impl Undoing<'_> {
         let (now, then) = (self.now.has_label(&label), self.then.has_label(&label));
         match (now, then) {
             (true, false) => {
-                self.plan.change("labels", format!("+{label}"), Value::Null);
+                self.plan.change("labels", label.as_str(), Value::Null);
                 self.removed.push(label);
             }
             (false, true) => {
-                self.plan.change("labels", Value::Null, format!("+{label}"));
+                self.plan.change("labels", Value::Null, label.as_str());
                 self.added.push(label);
             }
             _ => self.superseded(&Part::Label(label.clone()), &format!("the label {label}")),
