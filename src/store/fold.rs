@@ -172,12 +172,17 @@ fn save(cache: &Cache, subject: &str, state: &Subject) -> Result<Vec<String>> {
     Ok(Vec::new())
 }
 
-/// Folds all events of each of these subjects that the cache has rows of, and writes what they add up to.
-pub fn save_subjects(cache: &Cache, log: &dyn Lines, subjects: &[String]) -> Result<()> {
+/// Folds every subject that the cache has rows of, one after the other, writes what its events add up to and marks it for
+/// projection.
+pub fn save_all(cache: &Cache, log: &dyn Lines) -> Result<()> {
     let mut unsettled = Vec::new();
-    for subject in subjects {
-        let Some(empty) = Subject::empty(subject) else { continue };
-        unsettled.extend(save(cache, subject, &empty.refolded(events_of(cache, log, subject)?))?);
+    let mut q = cache.db.prepare("SELECT DISTINCT subject FROM events WHERE subject IS NOT NULL ORDER BY subject")?;
+    let mut rows = q.query([])?;
+    while let Some(r) = rows.next()? {
+        let subject: String = r.get(0)?;
+        let Some(empty) = Subject::empty(&subject) else { continue };
+        unsettled.extend(save(cache, &subject, &empty.refolded(events_of(cache, log, &subject)?))?);
+        cache.db.prepare_cached("INSERT OR IGNORE INTO pending(subject) VALUES(?)")?.execute([subject])?;
     }
     settle_ready(cache, &unsettled)
 }

@@ -33,6 +33,7 @@ impl Tx<'_> {
             self.clock = crate::domain::event::Clock::default();
             built = Built { inode: log.inode, boot: fs::boot_id(), ..Built::default() };
             self.rebuilt = true;
+            self.folds_later = true;
             // The feed has had what was published; what it may have missed beside that is not worth having it all twice.
             let mut fed = super::publish::covered(self.places, log.inode).unwrap_or(log.size);
             if fed > log.size {
@@ -50,6 +51,9 @@ impl Tx<'_> {
                 self.take_in_texts()?;
             }
             built.tip = tip;
+        }
+        if std::mem::take(&mut self.folds_later) {
+            super::fold::save_all(self.cache, &self.log)?;
         }
         self.cache.set_built(&built)
     }
@@ -152,6 +156,9 @@ impl Tx<'_> {
                 home
             ])?;
         self.clock.see(e.at, &e.id, self.now_ms);
+        if self.folds_later {
+            return Ok(true);
+        }
         self.overlay.apply(self.cache, &e)?;
         if doubled {
             self.overlay.fold_again(self.cache, &e)?;

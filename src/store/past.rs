@@ -96,14 +96,7 @@ impl Building {
             Some(log) => Box::new(log),
             None => Box::new(self.lines),
         };
-        let subjects: Vec<String> = {
-            let mut q = self
-                .cache
-                .db
-                .prepare("SELECT DISTINCT subject FROM events WHERE subject IS NOT NULL ORDER BY subject")?;
-            q.query_map([], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?
-        };
-        fold::save_subjects(&self.cache, &*lines, &subjects)?;
+        fold::save_all(&self.cache, &*lines)?;
         self.cache.commit()?;
         Ok(Past { point, cache: self.cache, lines })
     }

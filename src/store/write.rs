@@ -43,6 +43,8 @@ pub struct Tx<'a> {
     pub(super) tip: Option<Oid>,
     pub(super) rebuild: bool,
     pub(super) rebuilt: bool,
+    /// Whether events are only noted: subjects are folded when all of them are there, each once.
+    pub(super) folds_later: bool,
     pub(super) restored: Restored,
     pub(super) arrived: usize,
     /// Whether the projections are to be as on every other machine: no room between their lines.
@@ -104,6 +106,7 @@ impl<'a> Tx<'a> {
             tip: None,
             rebuild: false,
             rebuilt: false,
+            folds_later: false,
             restored,
             arrived: 0,
             plain: store.plain,
