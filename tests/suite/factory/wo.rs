@@ -70,6 +70,13 @@ fn a_batch_is_one_commit_and_its_lines_may_name_each_other() {
         .map(|l| serde_json::from_str::<Value>(l).unwrap()["created_at"].as_str().unwrap().to_owned())
         .collect();
     assert!(order.is_sorted(), "the projection is not in the order of creation");
+    p.vermas(&["wo", "close", ids[0]]).ok();
+    let lines = p.vermas(&["wo", "ready", "--jsonl"]).ok();
+    let ready: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(ready.len() == 999 && ready.iter().all(|r| r["ready"] == true && r["blocked_by"] == json!([])));
+    p.vermas(&["wo", "reopen", ids[0]]).ok();
+    assert_eq!(p.json(&["wo", "stats"])["blocked"], 999);
+    assert_eq!(p.json(&["wo", "blocked"])[0]["blocked_by"], json!([ids[0]]));
 }
 
 #[test]
