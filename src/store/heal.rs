@@ -9,7 +9,7 @@ use super::open::Store;
 use super::places::Places;
 use crate::git::refs::RefMove;
 use crate::git::{Oid, RepoError};
-use crate::sys::{fs, process};
+use crate::sys::{fs, leftovers, process};
 
 /// What is written down before the branch is locked, so that the next command knows a lock that was left for its own.
 fn intent_text(new: Oid) -> String {
@@ -36,7 +36,16 @@ impl Store {
     fn clear_after_a_crash(&self) -> Result<()> {
         let Some(intent) = fs::Stamp::of(&self.places.intent()) else { return Ok(()) };
         self.repo.remove_emptied_objects(intent.mtime_ns).map_err(StoreError::io("look for emptied objects"))?;
+        self.clear_leftovers()?;
         fs::remove_file(&self.places.intent()).map_err(StoreError::io("clear the intent"))
+    }
+
+    /// Removes the temporary files of commands that were killed.
+    pub(super) fn clear_leftovers(&self) -> Result<()> {
+        for folder in [&self.places.work, &self.places.private] {
+            leftovers::remove(folder).map_err(StoreError::io("clear what a killed command left"))?;
+        }
+        Ok(())
     }
 
     /// Removes a ref lock that a killed publisher of ours left. We hold the publishing lock, so that publisher is gone.

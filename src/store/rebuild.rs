@@ -29,6 +29,7 @@ impl Store {
         let published = self.present()?.count_loose()?;
         let _lock = self.lock_publishing()?;
         self.publish_locked(false)?;
+        self.clear_leftovers()?;
         let view = self.present()?;
         Ok(Rebuilt {
             events: view.count_events()?,

@@ -92,6 +92,34 @@ fn a_claim_whose_answer_was_lost_is_found_by_asking() {
 }
 
 #[test]
+fn of_two_machines_that_dispatch_an_order_at_once_one_does() {
+    let p = Place::new();
+    p.agent("sleep 1");
+    let id = p.create("wanted");
+    let dirs = clones(&p, 2);
+    for d in &dirs {
+        for (key, value) in [("vermas.claims", "remote"), ("vermas.factory", "app"), ("vermas.launcher", "process")] {
+            p.git_in(d, &["config", key, value]);
+        }
+        p.git_in(d, &["config", "vermas.agentDefault", "shell"]);
+        p.git_in(d, &["config", "vermas.agent.shell.command", p.root().join("agent.sh").to_str().unwrap()]);
+    }
+    let start = |d: &PathBuf| {
+        let mut c = p.command_in(d, &["dispatch", &id]);
+        c.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let running: Vec<_> = dirs.iter().map(start).collect();
+    let ended: Vec<_> = running.into_iter().map(|r| r.wait_with_output().unwrap()).collect();
+    let mut codes: Vec<_> = ended.iter().map(|o| o.status.code()).collect();
+    let loser = codes.iter().position(|c| *c == Some(5)).unwrap_or_else(|| panic!("{ended:?}"));
+    codes.sort();
+    assert_eq!(codes, [Some(0), Some(5)], "{ended:?}");
+    assert!(!dirs[loser].join("workers").exists());
+    assert!(claims_in(&dirs[loser], &id).len() <= 1);
+    p.vermas_in(&dirs[1 - loser], &["worker", "kill", "slot0"]).ok();
+}
+
+#[test]
 fn an_exclusive_claim_without_the_remote_is_refused_and_says_what_is_tentative() {
     let p = Place::new();
     let id = p.create("wanted");
