@@ -115,11 +115,6 @@ impl Repo {
         self.gix.find_header(oid).is_ok()
     }
 
-    /// Makes objects that other processes wrote meanwhile visible.
-    pub fn refresh_objects(&mut self) {
-        self.gix = self.gix.clone().into_sync().to_thread_local();
-    }
-
     /// Writes a blob. After a crash it is there whole or not at all; not synced, see [`Self::sync_objects`].
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Oid, RepoError> {
         self.write_whole(Kind::Blob, bytes)

@@ -44,16 +44,15 @@ impl Repo {
         here: Option<PathBuf>,
         permissions: gix::open::Permissions,
     ) -> Result<Self, RepoError> {
+        // Each fetch may bring a pack while this process runs.
+        let slots = gix::odb::store::init::Slots::AsNeededByDiskState { multiplier: 1.5, minimum: 128 };
         let options = gix::open::Options::default()
             .permissions(permissions)
             .lossy_config(true)
             .open_path_as_is(true)
+            .object_store_slots(slots)
             .with(gix::sec::Trust::Full);
-        let mut gix = gix::ThreadSafeRepository::open_opts(git_dir, options)
-            .map_err(|e| unopened(git_dir, &e.to_string()))?
-            .to_thread_local();
-        gix.object_cache_size_if_unset(1 << 20);
-        gix.objects.set_pack_cache(|| Box::new(super::pack_cache::PackCache::default()));
+        let gix = opened(git_dir, options)?;
         let git_dir = sys::fs::canonicalize(gix.git_dir())?;
         let is_main = gix.common_dir() == gix.git_dir();
         let common_dir = if is_main { git_dir.clone() } else { sys::fs::canonicalize(gix.common_dir())? };
@@ -61,6 +60,20 @@ impl Repo {
         let main_worktree = main_worktree(&gix, &git_dir, &common_dir, &settings);
         let here = here.and_then(|h| sys::fs::canonicalize(&h).ok());
         Ok(Self { gix, settings, common_dir, git_dir, main_worktree, here })
+    }
+
+    /// Makes objects that other processes wrote meanwhile visible, however many packs they came in.
+    pub fn refresh_objects(&mut self) {
+        if let Ok(gix) = opened(&self.git_dir, self.gix.open_options().clone()) {
+            self.gix = gix;
+        }
+    }
+
+    /// Whether `git gc` runs here: told to prune at once, it takes what is written and named only after it has looked.
+    pub fn is_collecting(&self) -> bool {
+        let note = sys::fs::read_if_there(&self.common_dir.join("gc.pid")).ok().flatten().unwrap_or_default();
+        let pid = String::from_utf8_lossy(&note).split_whitespace().next().and_then(|p| p.parse().ok());
+        pid.is_some_and(sys::process::alive)
     }
 
     /// Where objects and refs are: the same for all worktrees of a repository.
@@ -114,6 +127,14 @@ fn unopened(git_dir: &Path, why: &str) -> RepoError {
     } else {
         RepoError::NotARepository
     }
+}
+
+fn opened(git_dir: &Path, options: gix::open::Options) -> Result<gix::Repository, RepoError> {
+    let opened = gix::ThreadSafeRepository::open_opts(git_dir, options);
+    let mut gix = opened.map_err(|e| unopened(git_dir, &e.to_string()))?.to_thread_local();
+    gix.object_cache_size_if_unset(1 << 20);
+    gix.objects.set_pack_cache(|| Box::new(super::pack_cache::PackCache::default()));
+    Ok(gix)
 }
 
 /// Settings of the person and of the system count; variables that bind git to another repository do not.

@@ -2,19 +2,48 @@
 //!
 //! Everything here is cheap where nothing is broken: it looks at what the publisher reads anyway.
 
+use std::collections::BTreeMap;
+
 use super::branch;
 use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
 use crate::git::refs::RefMove;
-use crate::git::{Oid, RepoError};
+use crate::git::{Oid, Repo, RepoError};
 use crate::sys::{fs, leftovers, process};
 
 /// What is written down before the branch is locked, so that the next command knows a lock that was left for its own.
 fn intent_text(new: Oid) -> String {
     let pid = process::id();
     format!("{pid} {} {} {new}\n", process::start_time(pid).unwrap_or_default(), fs::boot_id())
+}
+
+/// The tips that are remembered beside the branch: the one last published, which git may have collected since, and the
+/// copy against deletion.
+pub(super) fn earlier_tips(repo: &Repo, places: &Places) -> Vec<Oid> {
+    let noted = fs::read_if_there(&places.committed()).ok().flatten().unwrap_or_default();
+    let noted = String::from_utf8_lossy(&noted).split_whitespace().nth(2).and_then(crate::git::objects::parse_oid);
+    let backup = repo.ref_target(Places::BACKUP_REF).ok().flatten();
+    [noted, backup].into_iter().flatten().collect()
+}
+
+/// Whether everything that a commit's tree names is there.
+pub(super) fn is_whole(repo: &Repo, tip: Oid) -> bool {
+    let read = || -> Result<bool> {
+        let mut open = vec![repo.commit(tip)?.tree];
+        while let Some(tree) = open.pop() {
+            for e in repo.tree(tree)? {
+                match e.kind {
+                    crate::git::EntryKind::Tree => open.push(e.oid),
+                    _ if !repo.has_object(e.oid) => return Ok(false),
+                    _ => {}
+                }
+            }
+        }
+        Ok(true)
+    };
+    read().unwrap_or(false)
 }
 
 impl Store {
@@ -69,8 +98,13 @@ impl Store {
 
     /// Whether every segment of a commit that was not read before is there.
     pub(super) fn has_segments(&self, tip: Oid) -> bool {
+        let known = self.cache.as_ref().map(Cache::segments).transpose();
+        known.is_ok_and(|known| self.has_segments_beside(tip, &known.unwrap_or_default()))
+    }
+
+    /// Whether every segment of a commit is there, but for those that are known.
+    pub(super) fn has_segments_beside(&self, tip: Oid, known: &BTreeMap<String, String>) -> bool {
         let read = || -> Result<bool> {
-            let known = self.cache.as_ref().map(Cache::segments).transpose()?.unwrap_or_default();
             let root = self.repo.commit(tip)?.tree;
             let now = branch::segments_of(&self.repo, root)?;
             let new = |path: &String, oid: Oid| known.get(path) != Some(&oid.to_string());
@@ -97,22 +131,8 @@ impl Store {
         read().map(|active| self.active = active).is_ok()
     }
 
-    /// Whether everything that a commit's tree names is there.
     pub(super) fn is_whole(&self, tip: Oid) -> bool {
-        let read = || -> Result<bool> {
-            let mut open = vec![self.repo.commit(tip)?.tree];
-            while let Some(tree) = open.pop() {
-                for e in self.repo.tree(tree)? {
-                    match e.kind {
-                        crate::git::EntryKind::Tree => open.push(e.oid),
-                        _ if !self.repo.has_object(e.oid) => return Ok(false),
-                        _ => {}
-                    }
-                }
-            }
-            Ok(true)
-        };
-        read().unwrap_or(false)
+        is_whole(&self.repo, tip)
     }
 
     /// The branch is gone (deleted, or never made): it begins again where the backup left off.
@@ -125,23 +145,14 @@ impl Store {
 
     /// Where a branch that is gone begins again.
     pub(super) fn lost_tip(&self) -> Option<Oid> {
-        let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
-        [self.last_published(), backup].into_iter().flatten().find(|b| self.is_whole(*b))
-    }
-
-    /// The tip that was last published, as noted beside the branch; git may have collected it since.
-    fn last_published(&self) -> Option<Oid> {
-        let bytes = fs::read_if_there(&self.places.committed()).ok().flatten()?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        text.split_whitespace().nth(2).and_then(crate::git::objects::parse_oid)
+        earlier_tips(&self.repo, &self.places).into_iter().find(|b| self.is_whole(*b))
     }
 
     /// The tip cannot be read: the newest earlier state that can takes its place. Events that it lacks are published
     /// again from the log.
     fn replace_broken_tip(&mut self) -> Result<Option<Oid>> {
         let mut candidates = self.repo.reflog(&self.places.state_ref);
-        candidates.extend(self.last_published());
-        candidates.extend(self.repo.ref_target(Places::BACKUP_REF).ok().flatten());
+        candidates.extend(earlier_tips(&self.repo, &self.places));
         let sound = candidates.into_iter().find(|c| self.is_whole(*c));
         for name in [self.places.state_ref.clone(), Places::BACKUP_REF.to_owned()] {
             if self.repo.ref_target(&name).is_err() || sound.is_none() {

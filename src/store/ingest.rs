@@ -8,6 +8,7 @@ use super::arrivals::Arrivals;
 use super::branch::{self, Segment};
 use super::cache::{Built, sum};
 use super::error::{Result, StoreError};
+use super::heal;
 use super::write::Tx;
 use crate::domain::event::Event;
 use crate::git::Oid;
@@ -45,6 +46,9 @@ impl Tx<'_> {
         }
         self.take_in_log(&mut built)?;
         let tip = self.tip.map(|t| t.to_string()).unwrap_or_default();
+        if self.rebuilt {
+            self.take_in_earlier_tips(&mut built)?;
+        }
         if built.tip != tip {
             self.take_in_branch(&mut built)?;
             if !self.rebuilt {
@@ -183,6 +187,19 @@ impl Tx<'_> {
             None => BTreeMap::new(),
         };
         self.take_in_segments(&now, built, true)
+    }
+
+    /// A log that is not the one we knew may lack events that the branch lacks, too: somebody set both back. What was
+    /// published last has them. None of it counts as on the branch.
+    fn take_in_earlier_tips(&mut self, built: &mut Built) -> Result<()> {
+        for earlier in heal::earlier_tips(self.repo, self.places) {
+            if self.tip != Some(earlier) && heal::is_whole(self.repo, earlier) {
+                let segments = branch::segments_of(self.repo, self.repo.commit(earlier)?.tree)?;
+                self.take_in_segments(&segments, built, true)?;
+                built.tip = earlier.to_string();
+            }
+        }
+        Ok(())
     }
 
     /// Takes in segments; with `exact`, what is known of others is forgotten, so that their events count as not on the

@@ -24,6 +24,8 @@ use crate::wire::line;
 
 /// How long a command waits for its events to be published.
 const PUBLISH_WAIT: Duration = Duration::from_secs(60);
+/// How long whoever needs the branch itself waits for a `git gc`.
+const COLLECTING_WAIT: Duration = Duration::from_secs(10);
 /// How often the branch may be moved by others between our reading it and our moving it.
 const MOST_RACES: u32 = 8;
 /// A checkpoint of the projections is due after this many bytes of events at the least, and again as much as the
@@ -99,7 +101,9 @@ pub(super) struct Commit {
 impl Store {
     /// Waits until the log is published up to `end`, publishing itself when nobody else does.
     pub(super) fn publish_through(&mut self, end: u64) -> Result<()> {
-        if self.repo.settings().get("vermas.durability").as_deref() == Some("log") && self.count_loose()? < 100 {
+        let asked =
+            self.repo.settings().get("vermas.durability").as_deref() == Some("log") && self.count_loose()? < 100;
+        if asked || self.repo.is_collecting() {
             self.sync_log()?;
             return self.with_state(|tx| {
                 tx.project()?;
@@ -126,9 +130,13 @@ impl Store {
         }
     }
 
-    /// Takes the publishing lock, waiting for it.
+    /// Takes the publishing lock, waiting for it, and for a `git gc` that runs.
     pub(super) fn lock_publishing(&self) -> Result<lock::FileLock> {
         self.be_present()?;
+        let deadline = Deadline::after(COLLECTING_WAIT);
+        while self.repo.is_collecting() && !deadline.passed() {
+            clock::sleep(Duration::from_millis(20));
+        }
         lock::acquire(&self.places.publish_lock(), PUBLISH_WAIT)
             .map_err(StoreError::io("lock publishing"))?
             .ok_or(StoreError::Busy { what: "publishing", seconds: PUBLISH_WAIT.as_secs() })

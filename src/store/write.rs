@@ -1,5 +1,6 @@
 //! The one way in: a decision, run under the state lock on the present state, and what it leads to.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -362,7 +363,7 @@ impl Store {
                 prepare(cache)?;
                 tx.catch_up()?;
                 if let Some(from) = (restored.log_was_gone || restored.log_was_replaced)
-                    .then(|| tip.or_else(|| self.lost_tip()))
+                    .then(|| tip.filter(|t| self.is_whole(*t)).or_else(|| self.lost_tip()))
                     .flatten()
                 {
                     tx.take_in_texts_of(from)?;
@@ -397,17 +398,24 @@ impl Store {
     }
 
     /// The tip, or `None` where it is broken: the log has what was on it, and the publisher mends it. Where the log has
-    /// nothing, a broken tip is an error and never an empty state.
+    /// nothing, nor an earlier tip, a broken one is an error and never an empty state.
     fn present_tip(&self) -> Result<Option<Oid>> {
         let Some(tip) = self.repo.ref_target(&self.places.state_ref).unwrap_or_default() else { return Ok(None) };
         if self.made == Some(tip) {
             return Ok(Some(tip));
         }
         let built = self.cache.as_ref().map(Cache::built).transpose()?.unwrap_or_default();
-        let log_is_empty = fs::Stamp::of(&self.places.log()).is_none_or(|s| s.size == 0);
-        Ok(Some(tip).filter(|t| {
-            crate::git::objects::parse_oid(&built.tip) == Some(*t) || log_is_empty || self.has_segments(*t)
-        }))
+        let log = fs::Stamp::of(&self.places.log());
+        // What was read of another log is about to be forgotten.
+        let is_kept = !self.rebuild
+            && built.boot == fs::boot_id()
+            && log.is_some_and(|s| s.inode == built.inode && s.size >= built.offset);
+        let is_sound = match is_kept {
+            true => crate::git::objects::parse_oid(&built.tip) == Some(tip) || self.has_segments(tip),
+            false => self.has_segments_beside(tip, &BTreeMap::new()),
+        };
+        let log_is_empty = log.is_none_or(|s| s.size == 0);
+        Ok(Some(tip).filter(|_| is_sound || (log_is_empty && self.lost_tip().is_none())))
     }
 
     fn lock_state(&self) -> Result<lock::FileLock> {
