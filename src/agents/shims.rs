@@ -15,7 +15,7 @@ pub fn shims(dir: &Path, exe: &Path) -> Result<(), AgentError> {
         let path = path.to_owned();
         move |source| AgentError::Shim { path, source }
     };
-    fs::create_dir_all(dir).map_err(failed(dir))?;
+    fs::create_private_dir(dir).map_err(failed(dir))?;
     for name in SHIMS {
         let link = dir.join(name);
         if fs::read_link(&link).as_deref() == Some(exe) {

@@ -286,7 +286,7 @@ fn stats(ctx: &Context, session: &mut Session, a: &StatsArgs) -> Result<(), Faul
 fn export(ctx: &Context, session: &mut Session, a: &Export) -> Result<(), Fault> {
     let all = events::list(session, &a.which.wanted()?, None)?;
     let Some(file) = &a.output else {
-        ctx.ui.bytes(&events::lines(&all));
+        raw(ctx, &all);
         return Ok(());
     };
     fs::replace(file, &events::lines(&all))?;

@@ -142,7 +142,8 @@ impl Clock {
 
     /// The stamp and id of a new event: 16 bits of counter, 44 of `random`.
     pub fn tick(&mut self, now_ms: i64, random: u64) -> (Timestamp, String) {
-        if now_ms > self.ms {
+        // Ahead by more than a day we only are where our own clock was wrong, and has been set since.
+        if now_ms > self.ms || self.ms.saturating_sub(now_ms) > TRUSTED_SKEW_MS {
             *self = Self { ms: now_ms, next: 0 };
         } else if self.next >= COUNTERS {
             *self = Self { ms: self.ms + 1, next: 0 };
@@ -173,6 +174,15 @@ mod tests {
     fn a_machine_a_year_ahead_does_not_drag_us_along() {
         let mut c = Clock::default();
         c.see(Timestamp::from_millis(400 * 86_400_000), "evt-000000000000", 1_000);
+        assert_eq!(c.tick(1_000, 0).0.millis(), 1_000);
+    }
+
+    #[test]
+    fn a_clock_of_our_own_that_was_a_year_ahead_and_was_set_does_not_stay_there() {
+        let mut c = Clock::default();
+        let year = 365 * 86_400_000;
+        assert_eq!(c.tick(year, 0).0.millis(), year);
+        assert_eq!(c.tick(year - 60_000, 0).0.millis(), year);
         assert_eq!(c.tick(1_000, 0).0.millis(), 1_000);
     }
 

@@ -10,6 +10,7 @@ pub mod crockford;
 pub mod decide;
 pub mod event;
 pub mod glob;
+pub mod graph;
 pub mod id;
 pub mod kinds;
 pub mod message;

@@ -1,6 +1,6 @@
 //! Workflow templates: what makes one valid. Reading the TOML is `wire`'s.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
@@ -57,26 +57,8 @@ impl Template {
 
     /// A step on a cycle of needs, the first in the file.
     fn cycle(&self) -> Option<String> {
-        let mut open: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for s in &self.steps {
-            open.entry(&s.id).or_default().extend(s.needs.iter().map(String::as_str));
-        }
-        let known: BTreeSet<&str> = open.keys().copied().collect();
-        for needs in open.values_mut() {
-            needs.retain(|n| known.contains(n));
-        }
-        loop {
-            let free: Vec<&str> = open.iter().filter(|(_, n)| n.is_empty()).map(|(id, _)| *id).collect();
-            if free.is_empty() {
-                break;
-            }
-            for id in free {
-                open.remove(id);
-                for needs in open.values_mut() {
-                    needs.remove(id);
-                }
-            }
-        }
-        self.steps.iter().map(|s| s.id.as_str()).find(|id| open.contains_key(id)).map(str::to_owned)
+        let needs = self.steps.iter().flat_map(|s| s.needs.iter().map(|n| (s.id.as_str(), n.as_str())));
+        let tied = super::graph::tied(needs);
+        self.steps.iter().map(|s| s.id.as_str()).find(|id| tied.contains(id)).map(str::to_owned)
     }
 }

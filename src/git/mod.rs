@@ -31,7 +31,7 @@ pub mod worktree;
 
 pub use error::RepoError;
 pub use gix::ObjectId as Oid;
-pub use objects::{Entry, EntryKind};
+pub use objects::{Entry, EntryKind, Foreign};
 pub use program::{Git, GitError};
 pub use repo::Repo;
 pub use staged::Staged;

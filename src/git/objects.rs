@@ -1,9 +1,10 @@
 //! Blobs, trees and commits, through gix.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use gix::bstr::ByteSlice;
-use gix::objs::tree::EntryMode;
+use gix::objs::tree::{EntryKind as TreeKind, EntryMode};
 use gix::objs::{Kind, WriteTo};
 
 use super::Oid;
@@ -13,14 +14,26 @@ use crate::sys;
 
 /// The largest blob that is read from a state branch, in bytes: looked at before the contents are.
 pub const LARGEST_BLOB: u64 = 64 << 20;
+/// The same for a tree, which takes several times its size when it is taken apart.
+const LARGEST_TREE: u64 = 16 << 20;
+/// The same for a commit: its message may be anything.
+const LARGEST_COMMIT: u64 = 16 << 20;
 
 /// What an entry of a tree is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
     File,
     Tree,
-    /// A link, an executable, a submodule: never taken from a state branch.
-    Other,
+    /// Never taken from a state branch, and left there as it is.
+    Other(Foreign),
+}
+
+/// What has no place in a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foreign {
+    Executable,
+    Link,
+    Submodule,
 }
 
 /// One entry of a tree.
@@ -59,29 +72,41 @@ impl Repo {
 
     /// Whether [`Self::blob`] would give this one: it is there and not too large. Its contents are not looked at.
     pub fn check_blob(&self, oid: Oid) -> Result<(), RepoError> {
-        let what = || format!("read the file {oid}");
+        self.check_size(oid, LARGEST_BLOB, || format!("read the file {oid}"))
+    }
+
+    fn check_size(&self, oid: Oid, most: u64, what: impl Fn() -> String) -> Result<(), RepoError> {
         let header = self.gix.find_header(oid).map_err(|e| RepoError::broken(what(), e))?;
-        if header.size() > LARGEST_BLOB {
+        if header.size() > most {
             return Err(RepoError::broken(what(), format!("it has {} bytes", header.size())));
         }
         Ok(())
     }
 
-    /// A tree's entries, in git's order. Names that are no UTF-8 are left out: none of ours is.
+    /// A tree's entries, in git's order. What git itself would not check out is left out (a name twice, `.git`, `..`, one
+    /// with a slash), and so is a name that is no UTF-8: none of ours is, and a tree of ours that named it would be refused
+    /// by every remote that looks.
     pub fn tree(&self, oid: Oid) -> Result<Vec<Entry>, RepoError> {
         if oid == self.empty_tree() {
             return Ok(Vec::new());
         }
+        self.check_size(oid, LARGEST_TREE, || format!("read the tree {oid}"))?;
         let tree = self.gix.find_tree(oid).map_err(|e| RepoError::broken(format!("read the tree {oid}"), e))?;
         let decoded = tree.decode().map_err(|e| RepoError::broken(format!("read the tree {oid}"), e))?;
-        let mut entries = Vec::with_capacity(decoded.entries.len());
+        let mut entries: Vec<Entry> = Vec::with_capacity(decoded.entries.len());
+        let mut seen = HashSet::with_capacity(decoded.entries.len());
         for e in decoded.entries {
-            let kind = match e.mode.value() {
-                0o100_644 | 0o100_664 => EntryKind::File,
-                0o040_000 => EntryKind::Tree,
-                _ => EntryKind::Other,
+            let kind = match e.mode.kind() {
+                TreeKind::Blob => EntryKind::File,
+                TreeKind::Tree => EntryKind::Tree,
+                TreeKind::BlobExecutable => EntryKind::Other(Foreign::Executable),
+                TreeKind::Link => EntryKind::Other(Foreign::Link),
+                TreeKind::Commit => EntryKind::Other(Foreign::Submodule),
             };
-            if let Ok(name) = e.filename.to_str() {
+            if let Ok(name) = e.filename.to_str()
+                && is_name(name)
+                && seen.insert(name)
+            {
                 entries.push(Entry { name: name.to_owned(), kind, oid: e.oid.to_owned() });
             }
         }
@@ -95,6 +120,7 @@ impl Repo {
     /// A commit's parts.
     pub fn commit(&self, oid: Oid) -> Result<CommitInfo, RepoError> {
         let what = || format!("read the commit {oid}");
+        self.check_size(oid, LARGEST_COMMIT, what)?;
         let commit = self.gix.find_commit(oid).map_err(|e| RepoError::broken(what(), e))?;
         let decoded = commit.decode().map_err(|e| RepoError::broken(what(), e))?;
         let author = decoded.author().map_err(|e| RepoError::broken(what(), e))?;
@@ -127,8 +153,11 @@ impl Repo {
                 .iter()
                 .map(|e| gix::objs::tree::Entry {
                     mode: EntryMode::from(match e.kind {
-                        EntryKind::Tree => gix::objs::tree::EntryKind::Tree,
-                        _ => gix::objs::tree::EntryKind::Blob,
+                        EntryKind::Tree => TreeKind::Tree,
+                        EntryKind::File => TreeKind::Blob,
+                        EntryKind::Other(Foreign::Executable) => TreeKind::BlobExecutable,
+                        EntryKind::Other(Foreign::Link) => TreeKind::Link,
+                        EntryKind::Other(Foreign::Submodule) => TreeKind::Commit,
                     }),
                     filename: e.name.as_str().into(),
                     oid: e.oid,
@@ -284,6 +313,22 @@ impl Repo {
             seconds: now_seconds,
         }
     }
+}
+
+/// Whether git would check a file out under this name, here or on a system with other rules for names.
+fn is_name(name: &str) -> bool {
+    let hidden: String = name
+        .chars()
+        .filter(
+            |c| !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'),
+        )
+        .collect();
+    let plain = hidden.trim_end_matches([' ', '.']).to_ascii_lowercase();
+    !name.is_empty()
+        && name.len() < 4096
+        && !matches!(name, "." | "..")
+        && !matches!(plain.as_str(), ".git" | "git~1")
+        && !name.contains(['/', '\\', '\0'])
 }
 
 /// Reads an object id from its hexadecimal form.

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::error::RepoError;
 use super::objects::parse_oid;
 use super::repo::Repo;
-use super::{EntryKind, Oid};
+use super::{EntryKind, Foreign, Oid};
 use crate::sys::{env, process::Cmd};
 
 /// A path whose entry in the index differs from the last commit's.
@@ -78,7 +78,7 @@ fn staged_of(raw: &[u8]) -> Vec<Staged> {
         let words: Vec<&str> = head.trim_start_matches(':').split(' ').collect();
         let (&[_, mode, old, new, _], Ok(path)) = (words.as_slice(), std::str::from_utf8(path)) else { continue };
         let oid = |hex: &str| parse_oid(hex).filter(|o| !o.is_null());
-        let kind = if mode == "100644" || mode == "000000" { EntryKind::File } else { EntryKind::Other };
+        let kind = if mode == "100644" || mode == "000000" { EntryKind::File } else { EntryKind::Other(Foreign::Link) };
         all.push(Staged { path: path.to_owned(), old: oid(old), new: oid(new), kind });
     }
     all
@@ -95,7 +95,7 @@ mod tests {
             format!(":100644 100644 {a} {b} M\0x y\0:000000 120000 {none} {b} A\0l\0:100644 000000 {a} {none} D\0d\0");
         let all = staged_of(raw.as_bytes());
         assert_eq!(all.iter().map(|s| s.path.as_str()).collect::<Vec<_>>(), ["x y", "l", "d"]);
-        assert_eq!((all[1].old, all[1].kind), (None, EntryKind::Other));
+        assert_eq!((all[1].old, all[1].kind), (None, EntryKind::Other(Foreign::Link)));
         assert_eq!((all[2].new, all[2].kind), (None, EntryKind::File));
     }
 }

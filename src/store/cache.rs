@@ -108,6 +108,10 @@ impl Cache {
 
     fn attempt(path: &Path, may_create: bool) -> Result<Option<Self>> {
         use rusqlite::OpenFlags;
+        // A link in the file's place is no cache: another takes its place.
+        if fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+            return Ok(None);
+        }
         let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         if may_create {
             flags |= OpenFlags::SQLITE_OPEN_CREATE;

@@ -85,6 +85,8 @@ pub struct Overlay {
     slots: BTreeMap<String, Slot>,
     /// Those that the cache does not have as they are here.
     changed: BTreeSet<String>,
+    /// The bytes of the events that were applied to them.
+    weight: usize,
 }
 
 impl Overlay {
@@ -98,6 +100,7 @@ impl Overlay {
             slot.refold = true;
         }
         self.changed.insert(subject);
+        self.weight += e.raw.len();
         Ok(())
     }
 
@@ -148,18 +151,21 @@ impl Overlay {
         settle_ready(cache, &unsettled)?;
         if self.is_large() {
             self.slots.clear();
+            self.weight = 0;
         }
         Ok(())
     }
 
     /// Whether so many subjects are held that a bulk load should write them back.
     pub fn is_large(&self) -> bool {
-        self.slots.len() > MOST_HELD
+        self.slots.len() > MOST_HELD || self.weight > HEAVIEST
     }
 }
 
 /// How many subjects are held before they are written back.
 const MOST_HELD: usize = 20_000;
+/// How many bytes of events may stand in them: what is kept of a line takes some ten times its room.
+const HEAVIEST: usize = 16 << 20;
 
 /// Writes a subject's state into the cache; gives the ids of orders whose readiness may have changed.
 fn save(cache: &Cache, subject: &str, state: &Subject) -> Result<Vec<String>> {

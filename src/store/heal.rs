@@ -96,7 +96,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether every segment of a commit that was not read before is there.
+    /// Whether every segment of a commit that was not read before can be read: there, a file, and whole.
     pub(super) fn has_segments(&self, tip: Oid) -> bool {
         let known = self.cache.as_ref().map(Cache::segments).transpose();
         known.is_ok_and(|known| self.has_segments_beside(tip, &known.unwrap_or_default()))
@@ -108,7 +108,7 @@ impl Store {
             let root = self.repo.commit(tip)?.tree;
             let now = branch::segments_of(&self.repo, root)?;
             let new = |path: &String, oid: Oid| known.get(path) != Some(&oid.to_string());
-            Ok(now.iter().all(|(path, s)| !new(path, s.oid) || self.repo.has_object(s.oid)))
+            Ok(now.iter().all(|(path, s)| !new(path, s.oid) || self.repo.blob(s.oid).is_ok()))
         };
         read().unwrap_or(false)
     }

@@ -19,6 +19,8 @@ use crate::wire::line;
 const TAIL: u64 = 64;
 /// How many lines set aside are reported one by one.
 const MOST_WARNINGS: usize = 50;
+/// How many bytes of events from the branch are held in memory, where they take some ten times as much.
+const MOST_HELD: usize = 8 << 20;
 /// How many bytes of lines from the branch are put into the log in one write.
 const CHUNK: usize = 1 << 20;
 
@@ -240,6 +242,11 @@ impl Tx<'_> {
                         None => {
                             held += e.raw.len();
                             missing.push((e, path.to_owned()));
+                            // A segment of ours ends long before this; one of 64 MiB is read, too.
+                            if held > MOST_HELD {
+                                self.add_to_log(std::mem::take(&mut missing), built)?;
+                                held = 0;
+                            }
                         }
                     },
                     Err(reason) => {

@@ -45,6 +45,7 @@ impl Store {
     /// Opens the state of a repository that `init` has set up, here or, by its state branch, elsewhere.
     pub fn open(repo: Repo) -> Result<Self> {
         let mut store = Self::unopened(repo);
+        store.places.check()?;
         if !store.is_initialised()? {
             return Err(StoreError::NotInitialised);
         }
@@ -113,8 +114,11 @@ impl Store {
         }
         let recently = self.looked.is_some_and(|d| !d.passed());
         if !recently {
-            if !self.is_fresh()? {
-                self.refresh()?;
+            match self.is_fresh() {
+                Ok(true) => {}
+                // A cache that cannot be read is made anew under the state lock.
+                Ok(false) | Err(StoreError::Cache { .. }) => self.refresh()?,
+                Err(e) => return Err(e),
             }
             self.mend_after_a_crash();
             self.looked = Some(Deadline::after(FRESH_FOR));
@@ -279,7 +283,7 @@ impl Store {
             many => {
                 let mut refusal = Refusal::new(Why::Conflict, format!("{full} is ambiguous"));
                 for (id, title) in many.iter().take(8) {
-                    refusal = refusal.hint(format!("{id}  {title}"));
+                    refusal = refusal.hint(format!("{id}  {}", crate::domain::text::headline(title, 72)));
                 }
                 Err(refusal.into())
             }

@@ -124,6 +124,7 @@ impl Places {
             restored.log_was_gone = true;
             fs::create_dir_all(&self.work).map_err(StoreError::io("make .work"))?;
         }
+        self.check()?;
         let (log, pin) = (self.log(), self.pin());
         let inode = |p: &Path| fs::Stamp::of(p).map(|s| s.inode);
         match (inode(&log), inode(&pin)) {
@@ -150,6 +151,18 @@ impl Places {
             fs::open_append_shared(&self.feed()).map_err(StoreError::io("make .work/feed.jsonl"))?;
         }
         Ok(restored)
+    }
+
+    /// A link in the place of `.work/` or of our own folder is refused: everything would be read from and written to
+    /// wherever it leads. One that is not there is fine.
+    pub(super) fn check(&self) -> Result<()> {
+        for path in [&self.work, &self.private] {
+            if fs::metadata(path).is_ok_and(|m| !m.is_dir()) {
+                let source = std::io::Error::other("it is no folder of its own; move it away, and it is put back");
+                return Err(StoreError::Io { what: format!("use {}", path.display()), source });
+            }
+        }
+        Ok(())
     }
 
     /// A log that is no regular file (a link, a folder) is refused rather than written through.

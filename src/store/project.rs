@@ -201,7 +201,7 @@ impl Tx<'_> {
             self.places.retired().join(name)
         });
         if let Some(retired) = &retired {
-            fs::create_dir_all(&self.places.retired()).map_err(StoreError::io("keep a replaced file"))?;
+            fs::create_private_dir(&self.places.retired()).map_err(StoreError::io("keep a replaced file"))?;
             // Without hard links there is no second look; the window is then the rename itself.
             let _ = fs::hard_link(&path, retired);
         }

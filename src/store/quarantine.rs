@@ -17,7 +17,7 @@ pub struct Quarantined {
     /// Counted from 1, as it stood when it was found; 0 where that is not known.
     pub line: u64,
     pub reason: String,
-    /// The bytes, with U+FFFD for what is no UTF-8.
+    /// The bytes, with U+FFFD for what is no UTF-8. Of a line of events, which stays where it is, only the beginning.
     pub text: String,
     sum: i64,
 }
@@ -25,6 +25,9 @@ pub struct Quarantined {
 /// How many lines of one file of events are set aside one by one. Those behind them stay where they are, in the log or on
 /// the branch, while a projection is written anew without them; a file of junk is no reason to hold it twice.
 const MOST_OF_A_FILE: usize = 1000;
+
+/// How many bytes of a line of events are kept here.
+const MOST_OF_A_LINE: usize = 4096;
 
 /// The file of lines set aside, read when first needed.
 #[derive(Default)]
@@ -53,7 +56,8 @@ impl Quarantine {
         let fresh = self.known.as_mut().is_some_and(|k| k.insert((file.to_owned(), sum)));
         if fresh {
             *count += 1;
-            let text = String::from_utf8_lossy(bytes).into_owned();
+            let shown = if file.starts_with("events") { &bytes[..bytes.len().min(MOST_OF_A_LINE)] } else { bytes };
+            let text = String::from_utf8_lossy(shown).into_owned();
             self.new.push(Quarantined { file: file.to_owned(), line: number, reason: reason.to_owned(), text, sum });
         }
         Ok(fresh)

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::error::{Result, StoreError};
 use super::open::Store;
+use super::places::Places;
 use super::write::Tx;
 use crate::git::{EntryKind, Oid, Repo};
 use crate::sys::fs::{self, Stamp};
@@ -70,7 +71,10 @@ impl Store {
             found.push(name);
         }
         for folder in ["templates", "evidence"].into_iter().filter(|f| deep || *f == "templates") {
-            walk(&self.places.work.join(folder), folder, 0, &mut found)?;
+            let path = self.places.work.join(folder);
+            if fs::metadata(&path).is_ok_and(|m| m.is_dir()) {
+                walk(&path, folder, 0, &mut found)?;
+            }
         }
         let mut changed = Vec::new();
         let mut seen = Vec::new();
@@ -111,7 +115,8 @@ impl Store {
                 self.warnings.push(format!(".work/{path}:{line} {}; not shared until it is mended", flaw.reason));
                 continue;
             }
-            let old = on_branch.get(&path).map(|oid| self.repo.blob(*oid)).transpose()?;
+            // What cannot be read there gives way to what is here.
+            let old = on_branch.get(&path).and_then(|oid| self.repo.blob(*oid).ok());
             if old != content {
                 changed.push((path, content));
             }
@@ -122,7 +127,7 @@ impl Store {
     /// Writes a file of evidence below `.work/evidence/{work order}/`; the next publishing commits it.
     pub fn add_evidence(&mut self, order: &str, name: &str, bytes: &[u8]) -> Result<String> {
         let path = format!("evidence/{order}/{name}");
-        if !is_text_path(&path) {
+        if !is_text_path(&path) || passes_link(&self.places, &path) {
             let source = std::io::Error::from(std::io::ErrorKind::InvalidInput);
             return Err(StoreError::Io { what: format!("write .work/{path}"), source });
         }
@@ -133,6 +138,15 @@ impl Store {
         self.look_for_evidence = true;
         Ok(path)
     }
+}
+
+/// Whether something on the way to a file below `.work/` is a link.
+fn passes_link(places: &Places, path: &str) -> bool {
+    let mut at = places.work.clone();
+    path.split('/').any(|part| {
+        at.push(part);
+        fs::metadata(&at).is_ok_and(|m| m.is_symlink())
+    })
 }
 
 fn walk(dir: &std::path::Path, prefix: &str, depth: usize, found: &mut Vec<String>) -> Result<()> {
@@ -182,10 +196,11 @@ impl Tx<'_> {
             let known: Option<String> = q.query_row([&path], |r| r.get(0)).optional()?;
             let untouched = stamp.is_some_and(|s| known == Some(serde_json::to_string(&s).unwrap_or_default()));
             // One that cannot be read is left on the branch: it keeps nobody from anything else.
-            if stamp.is_some() && !untouched || self.repo.check_blob(oid).is_err() {
+            if stamp.is_some() && !untouched {
                 continue;
             }
-            self.write_text(&path, &self.repo.blob(oid)?)?;
+            let Ok(bytes) = self.repo.blob(oid) else { continue };
+            self.write_text(&path, &bytes)?;
         }
         Ok(())
     }
@@ -194,7 +209,8 @@ impl Tx<'_> {
     pub(super) fn write_text(&self, path: &str, bytes: &[u8]) -> Result<()> {
         let file = self.places.work.join(path);
         let folder = file.parent().unwrap_or(&self.places.work).to_owned();
-        if self.passes_link(path) {
+        // What a person put in the way keeps nobody from anything else, and is not written through or over.
+        if passes_link(self.places, path) || fs::metadata(&file).is_ok_and(|m| !m.is_file()) {
             return Ok(());
         }
         fs::create_dir_all(&folder).map_err(StoreError::io(format!("write .work/{path}")))?;
@@ -202,15 +218,6 @@ impl Tx<'_> {
             fs::replace(&file, bytes).map_err(StoreError::io(format!("write .work/{path}")))?;
         }
         self.note_text(path)
-    }
-
-    /// Whether some folder on the way is a link: nothing is written through it.
-    fn passes_link(&self, path: &str) -> bool {
-        let mut at = self.places.work.clone();
-        path.split('/').any(|part| {
-            at.push(part);
-            fs::metadata(&at).is_ok_and(|m| m.is_symlink())
-        })
     }
 }
 

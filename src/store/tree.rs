@@ -31,7 +31,7 @@ fn collect(repo: &Repo, tree: Oid, prefix: &str, levels: usize, all: &mut StateT
             EntryKind::File => {
                 all.files.insert(path, e.oid);
             }
-            EntryKind::Other => {
+            EntryKind::Other(_) => {
                 all.odd.insert(path);
             }
             EntryKind::Tree => {

@@ -14,6 +14,7 @@ use super::{project, replica, texts};
 use crate::git::{Entry, EntryKind, Oid};
 use crate::sys::fs;
 use crate::sys::process::Cmd;
+use crate::wire::segment;
 
 /// The meta key of the segment that our last claim made, as the remote may have it while our branch does not.
 pub(super) const CLAIMED: &str = "claimed";
@@ -177,24 +178,9 @@ impl Store {
         chosen: &BTreeMap<String, Segment>,
     ) -> Result<(Vec<Entry>, Vec<(String, String)>)> {
         // What neither side's rules know stays as our side has it, or as theirs where only they have it.
-        let mut root = self.repo.tree(ours)?;
-        for e in self.repo.tree(theirs)? {
-            if e.kind != EntryKind::Other && !root.iter().any(|o| o.name == e.name) {
-                root.push(e);
-            }
-        }
-        root.retain(|e| e.name != "events" && !e.name.starts_with(".assignment-"));
-        let mut folders: BTreeMap<&str, Vec<Entry>> = BTreeMap::new();
-        for s in chosen.values() {
-            let name = crate::wire::segment::name(s.number);
-            folders.entry(&s.replica).or_default().push(Entry { name, kind: EntryKind::File, oid: s.oid });
-        }
-        let mut events = Vec::new();
-        for (name, files) in folders {
-            events.push(Entry { name: name.to_owned(), kind: EntryKind::Tree, oid: self.repo.write_tree(&files)? });
-        }
-        if !events.is_empty() {
-            let oid = self.repo.write_tree(&events)?;
+        let mut root = joined(self.repo.tree(ours)?, self.repo.tree(theirs)?);
+        root.retain(|e| e.name != "events" && !is_assignment(&e.name));
+        if let Some(oid) = self.merged_events(ours, theirs, chosen)? {
             root.push(Entry { name: "events".to_owned(), kind: EntryKind::Tree, oid });
         }
         let assignments: Vec<(String, String)> = self
@@ -212,6 +198,35 @@ impl Store {
         }
         let kept = self.merge_texts(base, ours, theirs, &mut root)?;
         Ok((root, kept))
+    }
+
+    /// The folder of the chosen segments, beside which everything stays that is none: it is somebody else's.
+    fn merged_events(&self, ours: Oid, theirs: Oid, chosen: &BTreeMap<String, Segment>) -> Result<Option<Oid>> {
+        let both =
+            |folder: &dyn Fn(Oid) -> Result<Vec<Entry>>| Ok::<_, StoreError>(joined(folder(ours)?, folder(theirs)?));
+        let below = |tree: Oid, name: &str| -> Result<Vec<Entry>> {
+            let entry = branch::child(&self.repo, tree, name, EntryKind::Tree)?;
+            Ok(entry.map(|e| self.repo.tree(e.oid)).transpose()?.unwrap_or_default())
+        };
+        let mut folders: BTreeMap<&str, Vec<Entry>> = BTreeMap::new();
+        for s in chosen.values() {
+            let name = crate::wire::segment::name(s.number);
+            folders.entry(&s.replica).or_default().push(Entry { name, kind: EntryKind::File, oid: s.oid });
+        }
+        let events = both(&|root| below(root, "events"))?;
+        let mut merged = Vec::new();
+        for (name, mut files) in folders {
+            let beside = both(&|root| {
+                let events = branch::child(&self.repo, root, "events", EntryKind::Tree)?;
+                events.map(|e| below(e.oid, name)).transpose().map(Option::unwrap_or_default)
+            })?;
+            files
+                .extend(beside.into_iter().filter(|e| e.kind != EntryKind::File || segment::number(&e.name).is_none()));
+            let files = joined(files, Vec::new());
+            merged.push(Entry { name: name.to_owned(), kind: EntryKind::Tree, oid: self.repo.write_tree(&files)? });
+        }
+        let merged = joined(merged, events);
+        Ok(if merged.is_empty() { None } else { Some(self.repo.write_tree(&merged)?) })
     }
 
     /// Templates, settings, routes and evidence: git's three-way merge; where that conflicts, both texts stay.
@@ -264,16 +279,16 @@ impl Store {
 
     /// `git merge-file`; `None` where it conflicts.
     fn merge_file(&self, base: Option<Oid>, ours: Oid, theirs: Oid) -> Result<Option<Vec<u8>>> {
-        if base.into_iter().chain([ours, theirs]).any(|oid| self.repo.check_blob(oid).is_err()) {
+        // Where one of them cannot be read both are kept, as with any conflict.
+        let base = base.map_or(Ok(Vec::new()), |b| self.repo.blob(b));
+        let (Ok(base), Ok(ours), Ok(theirs)) = (base, self.repo.blob(ours), self.repo.blob(theirs)) else {
             return Ok(None);
-        }
+        };
         let folder = self.places.private.join(format!("merge-{:x}", crate::sys::random::bits()));
         fs::create_private_dir(&folder).map_err(StoreError::io("merge a text"))?;
         let attempt = || -> Result<Option<Vec<u8>>> {
-            let base = base.map(|b| self.repo.blob(b)).transpose()?.unwrap_or_default();
-            for (name, bytes) in [("ours", self.repo.blob(ours)?), ("base", base), ("theirs", self.repo.blob(theirs)?)]
-            {
-                fs::replace(&folder.join(name), &bytes).map_err(StoreError::io("merge a text"))?;
+            for (name, bytes) in [("ours", &ours), ("base", &base), ("theirs", &theirs)] {
+                fs::replace(&folder.join(name), bytes).map_err(StoreError::io("merge a text"))?;
             }
             let out = Cmd::new("git").cwd(&folder).args(["merge-file", "-p", "ours", "base", "theirs"]).output();
             Ok(out.ok().filter(crate::sys::process::Output::success).map(|o| o.stdout))
@@ -282,6 +297,20 @@ impl Store {
         let _ = fs::remove_dir_all(&folder);
         merged
     }
+}
+
+/// All entries of the first, and those of the second whose names the first has not.
+fn joined(first: Vec<Entry>, second: Vec<Entry>) -> Vec<Entry> {
+    let mut names = BTreeSet::new();
+    first.into_iter().chain(second).filter(|e| names.insert(e.name.clone())).collect()
+}
+
+/// Whether a file's name is that of an agent's assignment; others that begin like one are somebody else's.
+fn is_assignment(name: &str) -> bool {
+    name.strip_prefix(".assignment-").is_some_and(|agent| {
+        agent.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+            && agent.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+    })
 }
 
 fn merge_message(arrived: usize) -> String {

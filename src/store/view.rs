@@ -90,22 +90,10 @@ impl<'a> View<'a> {
     /// Orders on a circle of dependencies, which a merge may bring about.
     pub fn cycles(&self) -> Result<Vec<String>> {
         let mut q = self.cache.db.prepare_cached("SELECT id, dep FROM deps")?;
-        let mut open: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let mut rows = q.query([])?;
-        while let Some(r) = rows.next()? {
-            open.entry(r.get(0)?).or_default().insert(r.get(1)?);
-        }
-        loop {
-            let keys: BTreeSet<String> = open.keys().cloned().collect();
-            let before = open.len();
-            open.retain(|_, deps| {
-                deps.retain(|d| keys.contains(d));
-                !deps.is_empty()
-            });
-            if open.len() == before {
-                return Ok(open.into_keys().collect());
-            }
-        }
+        let pairs = q.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let pairs: Vec<(String, String)> = pairs.collect::<std::result::Result<_, _>>()?;
+        let tied = crate::domain::graph::tied(pairs.iter().map(|(who, what)| (who.as_str(), what.as_str())));
+        Ok(tied.into_iter().map(str::to_owned).collect())
     }
 
     /// Mail to an agent: urgent first, then oldest first.

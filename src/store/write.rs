@@ -161,7 +161,7 @@ impl<'a> Tx<'a> {
 
     fn stamp(&mut self, draft: &Draft) -> Result<Event> {
         let prev = match draft.subject() {
-            Some(s) => self.overlay.heads(self.cache, &self.log, &self.unsaved, &s)?,
+            Some(s) => named(self.overlay.heads(self.cache, &self.log, &self.unsaved, &s)?),
             None => Vec::new(),
         };
         let (at, id) = self.clock.tick(self.now_ms, random::bits());
@@ -282,6 +282,22 @@ impl<'a> Tx<'a> {
             ])?;
         Ok(())
     }
+}
+
+/// How many bytes of ids a new event names in `prev`.
+const MOST_NAMED: usize = 16 * 1024;
+
+/// What a new event names of the events that no other knows: the newest, as far as its line has room. Those left out stay
+/// concurrent with it until a later event names them; thousands of them, which only a hostile writer leaves, are no
+/// reason that nothing can be written any more.
+fn named(mut heads: Vec<String>) -> Vec<String> {
+    let mut room = MOST_NAMED;
+    let fits = |id: &&String| {
+        room = room.saturating_sub(id.len() + 3);
+        room > 0
+    };
+    let count = heads.iter().rev().take_while(fits).count();
+    heads.split_off(heads.len() - count)
 }
 
 impl Store {

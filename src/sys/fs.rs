@@ -14,8 +14,13 @@ use super::world::{self, Act};
 /// The largest file that is read whole, in bytes.
 pub const MAX_WHOLE_FILE: u64 = 1 << 30;
 
-fn nofollow() -> i32 {
-    i32::try_from((OFlags::NOFOLLOW | OFlags::CLOEXEC).bits()).unwrap_or_default()
+/// No link is followed, no child inherits it, and a FIFO that stands where a file should keeps nobody waiting.
+pub(super) fn guarded() -> i32 {
+    i32::try_from((OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits()).unwrap_or_default()
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
 }
 
 /// Adds the path to an error, which the system leaves out.
@@ -63,22 +68,21 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
 
 /// Opens a regular file for reading; a link is refused.
 pub fn open_read(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(nofollow()).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+    regular(OpenOptions::new().read(true).custom_flags(guarded()).open(path)?)
 }
 
 /// Opens for appending, creating it with mode 0600 where it is missing; a link is refused.
 pub fn open_append(path: &Path) -> io::Result<File> {
     let mut o = OpenOptions::new();
-    o.append(true).read(true).create(true).mode(0o600).custom_flags(nofollow());
-    world::point(Act::Open, path).and_then(|()| o.open(path)).map_err(|e| named(path, &e))
+    o.append(true).read(true).create(true).mode(0o600).custom_flags(guarded());
+    world::point(Act::Open, path).and_then(|()| o.open(path)).and_then(regular).map_err(|e| named(path, &e))
 }
 
 /// Opens a file of `.work/` for appending, creating it with mode 0644 (other implementations share it).
 pub fn open_append_shared(path: &Path) -> io::Result<File> {
     let mut o = OpenOptions::new();
-    o.append(true).read(true).create(true).mode(0o644).custom_flags(nofollow());
-    world::point(Act::Open, path).and_then(|()| o.open(path)).map_err(|e| named(path, &e))
+    o.append(true).read(true).create(true).mode(0o644).custom_flags(guarded());
+    world::point(Act::Open, path).and_then(|()| o.open(path)).and_then(regular).map_err(|e| named(path, &e))
 }
 
 /// Reads exactly `len` bytes at `offset`.
@@ -139,7 +143,7 @@ pub fn make_final(path: &Path, temporary: &str, bytes: &[u8]) -> io::Result<()> 
 fn replace_by(temporary: &Path, path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<()> {
     let write = || -> io::Result<()> {
         let mut o = OpenOptions::new();
-        o.write(true).create_new(true).mode(mode).custom_flags(nofollow());
+        o.write(true).create_new(true).mode(mode).custom_flags(guarded());
         world::point(Act::Open, temporary)?;
         let mut file = o.open(temporary)?;
         write_whole(&mut file, temporary, bytes)?;
@@ -231,7 +235,7 @@ pub fn sync_paths(paths: &[PathBuf]) -> io::Result<()> {
 /// without the bytes.
 pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut o = OpenOptions::new();
-    o.write(true).create(true).truncate(false).mode(0o600).custom_flags(nofollow());
+    o.write(true).create(true).truncate(false).mode(0o600).custom_flags(guarded());
     let file = world::point(Act::Open, path).and_then(|()| o.open(path));
     file.and_then(|mut f| write_whole(&mut f, path, bytes)).map_err(|e| named(path, &e))
 }
@@ -243,10 +247,13 @@ pub fn create_dir_all(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path).map_err(|e| named(path, &e))
 }
 
-/// Creates a directory that only its owner may enter.
+/// Creates a directory that only its owner may enter; a link in its place is refused.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
     create_dir_all(path)?;
     let meta = metadata(path)?;
+    if !meta.is_dir() {
+        return Err(io::Error::other(format!("{}: not a folder", path.display())));
+    }
     if meta.permissions().mode() & 0o777 != 0o700 {
         set_mode(path, 0o700)?;
     }
@@ -313,7 +320,7 @@ pub fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = open_read(from).map_err(|e| named(from, &e))?;
     let mut write = || -> io::Result<()> {
         let mut o = OpenOptions::new();
-        let mut copy = o.write(true).create_new(true).mode(0o600).custom_flags(nofollow()).open(to)?;
+        let mut copy = o.write(true).create_new(true).mode(0o600).custom_flags(guarded()).open(to)?;
         io::copy(&mut source, &mut copy)?;
         copy.set_modified(source.metadata()?.modified()?)
     };

@@ -56,5 +56,7 @@ pub fn acquire(path: &Path, limit: Duration) -> io::Result<Option<FileLock>> {
 fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     super::world::point(super::world::Act::Lock, path)?;
-    OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true).mode(0o600).custom_flags(super::fs::guarded());
+    options.open(path).map_err(|e| super::fs::named(path, &e))
 }

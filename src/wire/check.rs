@@ -90,6 +90,9 @@ pub fn flaws(path: &str, bytes: &[u8], known: Option<&[u8]>) -> Vec<Flaw> {
 /// Lines that git leaves where it could not merge.
 fn markers(bytes: &[u8]) -> Vec<Flaw> {
     let is_marker = |l: &[u8]| {
+        if !l.first().is_some_and(|b| b"<>|=".contains(b)) {
+            return false;
+        }
         let l = l.trim_ascii_end();
         l == b"=======" || [&b"<<<<<<< "[..], b">>>>>>> ", b"||||||| "].iter().any(|m| l.starts_with(m))
     };

@@ -5,23 +5,49 @@ use serde_json::{Map, Value};
 /// The largest line that is read, in bytes.
 pub const LONGEST_LINE: usize = 1 << 20;
 
+/// How deep a record may be nested. The parser would take twice that; but what is kept of a record stands some levels
+/// deeper there, and is to be read again, too.
+pub const DEEPEST: usize = 64;
+
 /// An object from a line. The error says what is wrong, in the reader's words.
 pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     if bytes.len() > LONGEST_LINE {
         return Err(format!("a line of {} bytes is longer than {LONGEST_LINE}", bytes.len()));
     }
+    // Lines of junk come by the million; this is most of what there is to know of them.
+    if bytes.trim_ascii_start().first().is_none_or(|b| !b"{[\"n".contains(b)) {
+        return Err("no JSON: a record is an object, in braces".to_owned());
+    }
     let strict = serde_json::from_slice::<Value>(bytes);
     let value = match strict {
         Ok(v) => v,
+        Err(e) if !has_peculiarities(bytes) => return Err(reason(&e)),
         Err(e) => match serde_json::from_slice(&tamed(bytes)) {
             Ok(v) => v,
             Err(_) => return Err(reason(&e)),
         },
     };
     match value {
+        Value::Object(_) if may_be_deep(bytes) && !is_flat(&value, DEEPEST) => {
+            Err(format!("nested deeper than {DEEPEST} levels"))
+        }
         Value::Object(m) => Ok(m),
         Value::Null => Err("null is no record".to_owned()),
         _ => Err("a record is a JSON object, in braces".to_owned()),
+    }
+}
+
+/// Whether a text has what it takes to be nested too deep. Brackets may be written as escapes, too.
+fn may_be_deep(bytes: &[u8]) -> bool {
+    bytes.iter().filter(|b| matches!(**b, b'[' | b'{' | b'\\')).count() > DEEPEST
+}
+
+/// Whether a value has at most so many levels.
+fn is_flat(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(list) => levels > 0 && list.iter().all(|v| is_flat(v, levels - 1)),
+        Value::Object(map) => levels > 0 && map.values().all(|v| is_flat(v, levels - 1)),
+        _ => true,
     }
 }
 
@@ -29,6 +55,12 @@ fn reason(e: &serde_json::Error) -> String {
     let text = e.to_string();
     let plain = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     format!("no JSON: {plain}, at byte {}", e.column())
+}
+
+/// Whether [`tamed`] would change anything.
+fn has_peculiarities(bytes: &[u8]) -> bool {
+    let has = |word: &[u8]| bytes.windows(word.len()).any(|w| w == word);
+    has(b"NaN") || has(b"Infinity") || has(b"\\u") || std::str::from_utf8(bytes).is_err()
 }
 
 /// The same text with what strict JSON lacks replaced: `NaN` and `Infinity` by null, lone surrogates by U+FFFD, bytes
@@ -78,12 +110,15 @@ fn escape(text: &str) -> (String, usize) {
 
 /// How many opening braces of a torn line are tried, from the left.
 const MOST_TRIED: usize = 256;
+/// How many bytes are read for that in all: a line that fails at its end each time is no reason to read it 256 times.
+const MOST_READ: usize = 8 << 20;
 
 /// The endings of a torn line that may be a whole object, the longest first, each with the torn part before it.
 pub fn endings(raw: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let whole = raw.ends_with(b"}") && raw.len() <= LONGEST_LINE;
     let starts = (1..raw.len()).filter(move |i| whole && raw[*i] == b'{');
-    starts.take(MOST_TRIED).map(|at| (&raw[at..], &raw[..at]))
+    let tries = MOST_TRIED.min(1 + MOST_READ / raw.len().max(1));
+    starts.take(tries).map(|at| (&raw[at..], &raw[..at]))
 }
 
 /// An object, the bytes it was read from, and the torn part before them.
@@ -117,5 +152,19 @@ mod tests {
         assert!(object(b"{\"a\":").unwrap_err().starts_with("no JSON"));
         assert!(object(b"[1]").unwrap_err().contains("braces"));
         assert!(object(&vec![b'['; 500]).is_err());
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_refused_however_it_is_written() {
+        let nested = |n: usize| format!("{{\"a\":{}{}}}", "[".repeat(n), "]".repeat(n));
+        assert!(object(nested(DEEPEST - 1).as_bytes()).is_ok());
+        assert!(object(nested(DEEPEST).as_bytes()).unwrap_err().contains("64 levels"));
+        // The parser takes a text under this name for JSON, whose brackets may be escapes.
+        let smuggled = format!(
+            "{{\"$serde_json::private::RawValue\":\"{{\\u0022a\\u0022:{}{}}}\"}}",
+            "\\u005b".repeat(100),
+            "]".repeat(100)
+        );
+        assert!(object(smuggled.as_bytes()).is_err());
     }
 }

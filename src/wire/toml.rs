@@ -1,5 +1,7 @@
 //! Templates and the team's settings, as TOML with errors that name the line.
 
+use std::collections::BTreeMap;
+
 use crate::domain::template::Template;
 
 /// What is wrong, and in which line (from 1) where that is known.
@@ -21,24 +23,28 @@ fn line_of(text: &str, byte: usize) -> usize {
 /// A template, or everything that is wrong with it.
 pub fn template(text: &str) -> Result<Template, Vec<TomlFault>> {
     let t: Template = toml::from_str(text).map_err(|e| vec![fault(text, &e)])?;
-    let faults: Vec<TomlFault> = t
-        .faults()
-        .into_iter()
-        .map(|(step, message)| TomlFault { line: step.and_then(|id| step_line(text, &id)), message })
-        .collect();
-    if faults.is_empty() { Ok(t) } else { Err(faults) }
+    let mut faults = t.faults();
+    if faults.is_empty() {
+        return Ok(t);
+    }
+    faults.truncate(MOST_FAULTS);
+    let lines = step_lines(text);
+    let at = |step: Option<String>| step.and_then(|id| lines.get(id.as_str()).copied());
+    Err(faults.into_iter().map(|(step, message)| TomlFault { line: at(step), message }).collect())
 }
 
-/// The last line that gives a step this id.
-fn step_line(text: &str, id: &str) -> Option<usize> {
-    let gives = |l: &str| {
-        l.trim()
-            .strip_prefix("id")
-            .map(str::trim_start)
-            .and_then(|r| r.strip_prefix('='))
-            .is_some_and(|v| v.trim().trim_matches('"').trim_matches('\'') == id)
-    };
-    text.lines().enumerate().filter(|(_, l)| gives(l)).last().map(|(n, _)| n + 1)
+/// How many faults of one template are told.
+const MOST_FAULTS: usize = 100;
+
+/// The last line that gives each step its id.
+fn step_lines(text: &str) -> BTreeMap<&str, usize> {
+    text.lines().enumerate().filter_map(|(n, l)| Some((step_id(l)?, n + 1))).collect()
+}
+
+/// The id that a line of TOML gives.
+fn step_id(line: &str) -> Option<&str> {
+    let value = line.trim().strip_prefix("id")?.trim_start().strip_prefix('=')?;
+    Some(value.trim().trim_matches('"').trim_matches('\''))
 }
 
 /// The team's settings. Keys that could name a command to run are refused: those come from git config alone.

@@ -18,6 +18,7 @@ mod format_page;
 mod fsck;
 mod git_room;
 mod hook;
+mod hostile;
 mod large;
 mod launch;
 mod mail;

@@ -69,7 +69,7 @@ fn segments(repo: &Repo, tree: &StateTree, report: &mut Report) -> Vec<Event> {
         numbers.entry(folder.to_owned()).or_default().extend(segment::number(name));
         // One that cannot be read is reported already.
         let bytes = repo.blob(*oid).unwrap_or_default();
-        for (n, raw) in bytes.split(|b| *b == b'\n').enumerate() {
+        for (n, raw) in bytes.split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
             let Ok(e) = line::event(raw) else { continue };
             let place = format!("{path}:{}", n + 1);
             if let Some(other) = first.get(raw) {

@@ -1,9 +1,10 @@
 //! What the events say: what a merge can bring about, and what we do not know.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Report, Severity};
 use crate::domain::event::{Event, TRUSTED_SKEW_MS};
+use crate::domain::graph;
 use crate::domain::kinds;
 use crate::domain::message::MESSAGE_TYPES;
 use crate::domain::order::{LOWEST_PRIORITY, Order, STATUSES, TYPES};
@@ -78,29 +79,13 @@ fn unknown(events: &[Event], report: &mut Report) {
     }
 }
 
-/// Orders on a circle of dependencies, or that wait for one.
+/// Orders on a circle of dependencies, or between two circles.
 fn cycles(orders: &BTreeMap<&str, &Order>) -> Vec<String> {
-    let known = |id: &&str| orders.contains_key(id);
-    let mut open: BTreeMap<&str, BTreeSet<&str>> =
-        orders.iter().map(|(id, o)| (*id, o.blockers().filter(known).collect())).collect();
-    loop {
-        let before = open.len();
-        let left: BTreeSet<&str> = open.keys().copied().collect();
-        open.retain(|_, waits| {
-            waits.retain(|w| left.contains(w));
-            !waits.is_empty()
-        });
-        if open.len() == before {
-            break;
-        }
-    }
+    let known = |(_, on): &(&str, &str)| orders.contains_key(on);
+    let pairs: Vec<(&str, &str)> =
+        orders.iter().flat_map(|(id, o)| o.blockers().map(|on| (*id, on))).filter(known).collect();
+    let waiting = graph::tied(pairs.iter().copied());
     // Those that only wait for a circle are no part of it: nobody in the rest waits for them.
-    loop {
-        let waited: BTreeSet<&str> = open.values().flatten().copied().collect();
-        let before = open.len();
-        open.retain(|id, _| waited.contains(id));
-        if open.len() == before {
-            return open.into_keys().map(str::to_owned).collect();
-        }
-    }
+    let rest = pairs.iter().filter(|(id, on)| waiting.contains(id) && waiting.contains(on));
+    graph::tied(rest.map(|(id, on)| (*on, *id))).into_iter().map(str::to_owned).collect()
 }
