@@ -193,3 +193,60 @@ impl Drop for Folder {
         }
     }
 }
+
+/// The judge is worth nothing if it cannot find a fault.
+#[cfg(test)]
+mod tests {
+    use super::plan::What;
+    use super::*;
+
+    /// What is found after a short run of its own in which somebody did this behind everybody's back.
+    fn found_after(fault: impl FnOnce(&mut Town)) -> Option<&'static str> {
+        let folder = Folder::make(false).unwrap();
+        let step = |on, what| Step { on, what, chance: 7, harm: None };
+        let steps = vec![step(0, What::Create), step(1, What::Comment), step(2, What::Mail), step(3, What::CopyClone)];
+        let run = Run { steps, two_remotes: false, ..plan::draw(1) };
+        let sim = Rc::new(Simulated::new(1));
+        let _stay = world::enter(sim.clone());
+        let mut town = Town::found(&folder.path, &sim, &run).unwrap();
+        run.steps.iter().for_each(|s| act::step(&mut town, s).unwrap());
+        meet(&mut town).unwrap();
+        fault(&mut town);
+        oracle::judge(&mut town).err().map(|b| b.promise)
+    }
+
+    #[test]
+    fn a_run_without_a_fault_passes() {
+        assert_eq!(found_after(|_| {}), None);
+    }
+
+    #[test]
+    fn a_lost_event_is_found() {
+        let lost = found_after(|town| town.oracle.mark("a word that nobody kept".to_owned()));
+        assert_eq!(lost, Some("nothing acknowledged is lost"));
+    }
+
+    #[test]
+    fn a_projection_that_says_something_else_is_found() {
+        let emptied = found_after(|town| fs::replace(&town.places(2).unwrap().orders(), b"").unwrap());
+        assert_eq!(emptied, Some("the state is a function of the events"));
+    }
+
+    #[test]
+    fn an_event_that_one_machine_keeps_to_itself_is_found() {
+        let kept = found_after(|town| {
+            town.healthy(4, |s| act::create_titled(s, "Unknown to the others")).unwrap();
+        });
+        assert_eq!(kept, Some("nothing acknowledged is lost"));
+    }
+
+    #[test]
+    fn a_second_winner_is_found() {
+        let second = found_after(|town| {
+            let prize = town.prizes[0].clone();
+            town.oracle.won(&prize, "ceo").unwrap();
+            assert!(town.oracle.won(&prize, "operations").is_err());
+        });
+        assert_eq!(second, Some("a prize stays with its winner"));
+    }
+}

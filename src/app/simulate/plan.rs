@@ -147,7 +147,11 @@ pub fn draw(seed: u64) -> Run {
     // Some runs are free of one sort of trouble, so that what the others bring is not drowned in it.
     let (calm, trusty) = (n.one_in(4), n.one_in(3));
     let count = 15 + n.below(MOST_STEPS - 15);
-    let steps = (0..count).map(|_| step(&mut n, calm, trusty)).collect();
+    let mut steps: Vec<Step> = (0..count).map(|_| step(&mut n, calm, trusty)).collect();
+    if n.one_in(3) {
+        // Early, so that both go on for long.
+        steps[n.index(8)].what = What::CopyClone;
+    }
     Run { seed, skew, two_remotes: n.one_in(3), steps }
 }
 
