@@ -83,6 +83,7 @@ pub fn done(session: &mut Session, commit: bool, no_changes: bool, message: Opti
     };
     // Looked at before it is recorded: afterwards QA may be fast, and what runs be the work on what it sent back.
     let program = own_program(session, &slot)?;
+    super::vouched::vouch(session, &id, &handed.commit)?;
     record(session, &slot, &id, &handed, no_changes)?;
     if let Some(pid) = program {
         end_session_later(session, &slot, pid)?;

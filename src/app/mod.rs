@@ -40,6 +40,7 @@ pub mod sync;
 pub mod told;
 pub mod undo;
 pub mod validate;
+pub mod vouched;
 pub mod when;
 pub mod workers;
 

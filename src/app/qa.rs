@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::prompt::Again;
 use super::qa_queue::{self, Entry};
 use super::session::Session;
-use super::{launching, slots};
+use super::{launching, slots, vouched};
 use crate::domain::decide::mail::{self, NewMail};
 use crate::domain::decide::work as decide;
 use crate::domain::event::Draft;
@@ -82,6 +82,14 @@ fn judge(session: &mut Session, entry: &Entry, say: &dyn Fn(&str)) -> Result<Out
             )));
         }
     };
+    if crate::git::objects::parse_oid(&entry.commit).is_none() {
+        return Ok(waits(entry, "what was handed in is no commit".to_owned()));
+    }
+    if !vouched::is_vouched(session, entry)? {
+        let reason =
+            "it was handed in on another machine, or by hand: look at it, and say so here (git vermas qa approve)";
+        return Ok(waits(entry, reason.to_owned()));
+    }
     if history::rev_parse(&git, &entry.commit)?.is_none() {
         let reason =
             format!("the commit {} is not in this repository: fetch it, or run QA where it was made", entry.commit);
@@ -90,7 +98,12 @@ fn judge(session: &mut Session, entry: &Entry, say: &dyn Fn(&str)) -> Result<Out
     for _ in 0..MOST_RACES {
         let base = base::of(session, None)?;
         let old = base.oid.to_string();
-        let merged = match merge_result(&git, &old, &entry.commit, &message(entry), squash)? {
+        let result = match merge_result(&git, &old, &entry.commit, &message(entry), squash) {
+            Ok(result) => result,
+            // What git will not merge (another history, an object that is broken) keeps nobody else waiting.
+            Err(e) => return Ok(waits(entry, e.to_string())),
+        };
+        let merged = match result {
             MergeOutcome::UpToDate => return landed(session, entry, &base, None, false),
             MergeOutcome::Conflict { files } => {
                 let list: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
@@ -364,6 +377,10 @@ fn rejected(session: &mut Session, entry: &Entry, base: &Base, reason: &str) -> 
 /// Starts the worker of a slot again on the order it has, with QA's words.
 fn restart(session: &mut Session, number: u32, id: &OrderId, base: &Base, reason: &str) -> Result<(), Fault> {
     let slot = slots::slot(session, number);
+    // Whoever works there on something else now is left alone.
+    if slots::order_of(session, &slot.agent)?.as_ref() != Some(id) {
+        return Err(Fault::failed(format!("{} has another order now", slot.agent)));
+    }
     let profile = session.view()?.agent(&slot.agent)?.and_then(|a| a.profile);
     let backend = launching::backend(session, profile.as_deref())?;
     let order = session.view()?.order(id)?.ok_or_else(|| Fault::not_found(format!("there is no work order {id}")))?;

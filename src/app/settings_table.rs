@@ -90,6 +90,12 @@ const KNOWN: &[Setting] = &[
     setting("vermas.qa.timeout", Value("30 min"), Kind::Duration, "how long that may take"),
     setting("vermas.qa.merge", Value("merge"), Kind::OneOf(&["merge", "squash"]), "how tested work lands"),
     setting(
+        "vermas.qa.trust",
+        Value("local"),
+        Kind::OneOf(&["local", "remote"]),
+        "remote: what was handed in on other machines lands without qa approve",
+    ),
+    setting(
         "vermas.claims",
         Value("local"),
         Kind::OneOf(&["local", "remote"]),

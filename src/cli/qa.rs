@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{At, Context};
+use super::{At, Context, complete};
 use crate::app::fault::{Fault, Kind};
 use crate::app::qa::{self, Outcome};
-use crate::app::qa_queue;
+use crate::app::{candidates, qa_queue, vouched};
 use crate::ui::{Cell, Column, Label, Table, Ui};
 
 /// Test what was handed in, and land it
@@ -18,6 +18,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 #[command(defer = true)]
 enum Command {
+    Approve(Approve),
     Run(Run),
     Status(Status),
 }
@@ -25,9 +26,44 @@ enum Command {
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
         match self.command {
+            Command::Approve(a) => a.run(ctx),
             Command::Run(a) => a.run(ctx),
             Command::Status(a) => a.run(ctx),
         }
+    }
+}
+
+/// Let work that was handed in elsewhere be tested and landed here
+///
+/// Whoever can push to the remote can say that work was handed in. qa run takes what a worker of this machine handed in;
+/// all else waits until somebody here has looked at it. Approved is the commit that is handed in now, and no later one.
+/// git config vermas.qa.trust remote takes everything.
+#[derive(Debug, clap::Args)]
+pub struct Approve {
+    /// The work orders
+    #[arg(required = true, value_name = "ID", add = complete::ids(candidates::Kind::WorkOrder))]
+    ids: Vec<String>,
+}
+
+impl Approve {
+    pub fn run(self, ctx: &Context) -> Result<(), Fault> {
+        let mut session = ctx.session()?;
+        let approved: Vec<_> =
+            self.ids.iter().map(|id| vouched::approve(&mut session, id)).collect::<Result<_, Fault>>()?;
+        ctx.many(approved.iter().map(|e| json!(e)).collect(), |ui| {
+            let paint = ui.paint();
+            let line = |e: &qa_queue::Entry| {
+                let (id, commit) = (paint.text(Label::Id, e.work_order_id.as_str()), paint.text(Label::Id, &e.commit));
+                format!(
+                    "{} {id} {}: {commit}\n",
+                    paint.text(Label::Good, "approved"),
+                    paint.text(Label::Title, &e.title)
+                )
+            };
+            approved.iter().map(line).collect()
+        });
+        ctx.finish(&mut session);
+        Ok(())
     }
 }
 

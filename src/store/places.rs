@@ -89,6 +89,9 @@ impl Places {
     pub fn quarantine(&self) -> PathBuf {
         self.private.join("quarantine.jsonl")
     }
+    pub fn vouched(&self) -> PathBuf {
+        self.private.join("vouched")
+    }
     pub fn retired(&self) -> PathBuf {
         self.private.join("retired")
     }

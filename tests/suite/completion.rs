@@ -51,7 +51,7 @@ fn settings_are_offered_in_full_or_short() {
     let desk = Desk::without_state();
     assert_eq!(
         desk.completed(&["co", "config", "get", "vermas.qa"]),
-        ["vermas.qa.test", "vermas.qa.timeout", "vermas.qa.merge"]
+        ["vermas.qa.test", "vermas.qa.timeout", "vermas.qa.merge", "vermas.qa.trust"]
     );
     assert_eq!(desk.completed(&["co", "config", "set", "sl"]), ["slots"]);
 }

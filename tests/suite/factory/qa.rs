@@ -221,3 +221,26 @@ fn once_takes_the_most_urgent_only() {
     assert_eq!(p.json(&["qa", "status"])[0]["work_order_id"], a.as_str());
     assert!(slot0(&p).exists());
 }
+
+#[test]
+fn what_somebody_who_can_push_says_was_handed_in_waits_until_a_person_here_approves() {
+    let p = place();
+    let id = p.create("Theirs");
+    p.git(&["switch", "-q", "-c", "theirs"]);
+    std::fs::write(p.app.join("b.txt"), "theirs\n").unwrap();
+    p.git(&["add", "b.txt"]);
+    p.git(&["commit", "-qm", "theirs"]);
+    let commit = p.git(&["rev-parse", "theirs"]);
+    p.git(&["switch", "-q", "main"]);
+    let before = base(&p);
+    p.vermas(&["wo", "update", &id, "-m", &format!("submitted={commit}"), "-m", "branch=theirs"]).ok();
+    let (code, waits) = qa(&p);
+    assert_eq!((code, waits["outcome"].as_str()), (Some(5), Some("waits")), "{waits}");
+    assert!(waits["reason"].as_str().unwrap().contains("qa approve"), "{waits}");
+    assert_eq!(base(&p), before);
+    let worker = p.vermas(&["--as", "app/workers/slot1", "qa", "approve", &id]);
+    assert_eq!(worker.code, Some(4), "{worker:?}");
+    p.vermas(&["qa", "approve", &id]).ok();
+    let (code, landed) = qa(&p);
+    assert_eq!((code, landed["outcome"].as_str()), (Some(0), Some("merged")), "{landed}");
+}
