@@ -21,6 +21,7 @@ mod hook;
 mod hostile;
 mod large;
 mod launch;
+mod laws;
 mod mail;
 mod merge_driver;
 mod place;

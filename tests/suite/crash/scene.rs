@@ -104,6 +104,9 @@ impl Scene {
         sh("for i in $(seq 20); do echo '{\"title\":\"order '$i'\"}'; done >../batch.jsonl
             git init -q -b main ../plain && cd ../plain && git config user.name A && git config user.email a@b.c
             git commit -q --allow-empty -m first && cd .. && git clone -q remote.git clone
+            for r in app remote.git plain clone elsewhere; do
+                git -C $r repack -adq && rm -f $r/.git/hooks/*.sample $r/hooks/*.sample
+            done
             mkdir saved && cp -a app remote.git plain clone elsewhere saved/");
         let names = vec![
             ("open", open),

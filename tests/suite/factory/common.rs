@@ -39,6 +39,8 @@ pub fn program(root: &Path, dir: &Path, name: impl AsRef<std::ffi::OsStr>) -> Co
     c.env_clear().current_dir(dir).stdin(Stdio::null());
     c.env("PATH", format!("{own}:{path}")).env("HOME", root.join("home")).env("TMUX_TMPDIR", root.join("t"));
     c.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_TERMINAL_PROMPT", "0");
+    // No sample hooks: they are most of the files of a small repository.
+    c.env("GIT_TEMPLATE_DIR", "");
     c.env("LC_ALL", "C.UTF-8").env("TERM", "xterm").env("SHELL", "/bin/sh");
     c
 }

@@ -456,6 +456,11 @@ fn structure(w: &World, large: bool) -> Vec<Lines> {
     all
 }
 
+/// Short pieces of a log, to begin mutations from.
+pub fn seeds() -> Vec<Lines> {
+    [by_kind(), by_payload(), times(), raw()].concat()
+}
+
 /// Every piece of a log that this suite knows.
 pub fn all(w: &World, large: bool) -> Vec<Lines> {
     [by_kind(), by_payload(), times(), raw(), structure(w, large)].concat()

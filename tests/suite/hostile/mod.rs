@@ -10,7 +10,7 @@ mod branches;
 mod commands;
 mod disk;
 mod judge;
-mod lines;
+pub mod lines;
 mod objects;
 mod world;
 
