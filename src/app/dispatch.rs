@@ -92,7 +92,7 @@ fn look_first(session: &mut Session, id: &OrderId) -> Result<(), Fault> {
         && (h.as_worker().is_some() || h != session.actor)
     {
         return Err(Fault::conflict(format!("{id} is already with {h}")).hint(format!(
-            "see how it goes: git vermas worker status {h}; to take it back first: git vermas wo release {id}"
+            "see how it goes: git vermas worker status {h}; how to take it back: git vermas wo release -h"
         )));
     }
     Ok(())

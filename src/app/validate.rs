@@ -98,7 +98,10 @@ fn outside(repo: &Repo, places: &Places) -> Result<(), Fault> {
     let name = Path::new(work).display();
     faults.refuse(
         &format!("the commit would carry {name}/"),
-        &[&format!("git rm -r --cached {name}"), "it stays on the disk, and the state branch has it already"],
+        &[
+            &format!("take {name} out of the commit with git rm --cached"),
+            "it stays on the disk, and the state branch has it already",
+        ],
     )
 }
 

@@ -131,7 +131,7 @@ fn clean(session: &Session, slot: &Slot, rescue: &crate::git::rescue::Rescue) ->
 pub fn remove_worktree(session: &mut Session, slot: &Slot) -> Result<Option<(String, String)>, Fault> {
     if let Some(id) = slots::order_of(session, &slot.agent)? {
         return Err(Fault::conflict(format!("slot{} is at work on {id}", slot.number))
-            .hint(format!("stop it first: git vermas worker kill slot{}", slot.number)));
+            .hint("how it goes: git vermas workers; how to stop it first: git vermas worker kill -h"));
     }
     if let SessionState::Running { .. } = slots::launcher_of(session, &slot.session)?.state(&slot.session)? {
         return Err(Fault::conflict(format!("the session {} is running", slot.session)));

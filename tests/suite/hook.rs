@@ -102,7 +102,7 @@ fn live_state_does_not_get_onto_another_branch() {
     insta::assert_snapshot!(said, @r"
     error: the commit would carry .work/
       .work/config.toml: live state, which does not belong to the project's own content
-    hint: git rm -r --cached .work
+    hint: take .work out of the commit with git rm --cached
     hint: it stays on the disk, and the state branch has it already
     ");
     p.git(&["rm", "-r", "-q", "--cached", ".work"]);
@@ -118,7 +118,7 @@ fn live_state_does_not_get_onto_another_branch() {
     std::fs::write(p.path.join("deep/state/x"), "x").unwrap();
     p.git(&["add", "-f", "deep"]);
     let (passed, said) = try_git(&p.path.join("deep"), &["commit", "-q", "-m", "not fine"]);
-    assert!(!passed && said.contains("hint: git rm -r --cached deep/state"), "{said}");
+    assert!(!passed && said.contains("hint: take deep/state out of the commit"), "{said}");
 }
 
 #[test]

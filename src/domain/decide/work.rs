@@ -29,7 +29,7 @@ pub fn dispatch(
     }
     if let Some(holder) = order.assignee().filter(|h| *h != worker.as_str()) {
         return Err(Refusal::new(Why::Conflict, format!("{id} is already with {holder}"))
-            .hint(format!("to take it back first: git vermas wo release {id}")));
+            .hint("how to take it back first: git vermas wo release -h"));
     }
     let mut drafts = Vec::new();
     if order.status() == "open" {

@@ -83,7 +83,7 @@ fn lasting(e: &Event) -> Option<String> {
             return Some(format!("what landed stays on {}: revert it in git", e.text("base").unwrap_or("its base")));
         }
         "qa.rejected" => return Some("what QA said stays said".to_owned()),
-        "agent.started" => return Some("a session was started: stop it with git vermas worker kill".to_owned()),
+        "agent.started" => return Some("a session was started; how to stop it: git vermas worker kill -h".to_owned()),
         "agent.stopped" => return Some("a session has ended: begin another with git vermas worker spawn".to_owned()),
         "agent.nudged" => return Some("a nudge that was sent is sent".to_owned()),
         kind => kind,
