@@ -92,7 +92,9 @@ pub fn look(session: &mut Session, agent: &AgentId, itself: bool) -> Result<Foun
         if let Err(e) = note_checked(session, agent) {
             session.warn(format!("it could not be recorded that {agent} found its assignment: {e}"));
         }
-        return found(&session.view()?, agent);
+        // What was seen is to be done, whether it can be read a second time or not.
+        let noted = session.view().and_then(|view| found(&view, agent));
+        return Ok(noted.unwrap_or(seen));
     }
     Ok(seen)
 }
@@ -164,18 +166,19 @@ pub fn set(session: &mut Session, agent: &AgentId, target: &Target, replace: boo
     let slots = session.slots();
     let known = session.store.is_known_agent(agent, slots)?;
     let actor = session.actor.clone();
-    let (changed, replaced) = session.write(|tx| {
+    let set = session.write(|tx| {
         if target.ref_type == "work_order" && require(tx, &target.ref_id)?.is_closed() {
             return Err(Fault::failed(format!("{} is closed", target.ref_id))
                 .hint(format!("to open it again: git vermas wo reopen {}", target.ref_id)));
         }
-        set_in(tx, agent, target, &actor, replace)
+        let (changed, replaced) = set_in(tx, agent, target, &actor, replace)?;
+        // Read before it is recorded: afterwards an error would look as if it were not.
+        Ok(Set { found: found(&tx.view()?, agent)?, changed, replaced })
     })?;
     if !known {
         session.warn(format!("nobody has heard of {agent} here: is the name right?"));
     }
-    let found = found(&session.view()?, agent)?;
-    Ok(Set { found, changed, replaced })
+    Ok(set)
 }
 
 /// Sets an assignment as part of a larger change. Tells whether anything changed, and what was pushed out.

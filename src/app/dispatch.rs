@@ -45,12 +45,11 @@ pub fn dispatch(session: &mut Session, text: &str, wish: &Wish) -> Result<Dispat
     let id = session.order_id(text)?;
     let base = base::of(session, wish.base.as_deref())?;
     let backend = launching::backend(session, wish.agent.as_deref())?;
-    look_first(session, &id)?;
+    let title = look_first(session, &id)?.title().to_owned();
     let slot = if wish.dry_run { choose(session, wish, &base, &[])? } else { reserve(session, &id, wish, &base)? };
-    let order = session.view()?.order(&id)?.ok_or_else(|| Fault::not_found(format!("there is no work order {id}")))?;
     let result = Dispatched {
         work_order_id: id.to_string(),
-        title: order.title().to_owned(),
+        title,
         agent: slot.agent.to_string(),
         slot: format!("slot{}", slot.number),
         worktree: slot.path.display().to_string(),
@@ -64,6 +63,7 @@ pub fn dispatch(session: &mut Session, text: &str, wish: &Wish) -> Result<Dispat
         return Ok(result);
     }
     let begin = |session: &mut Session| -> Result<launching::Running, Fault> {
+        let order = present(session, &id)?;
         make_worktree(session, &slot, &base, id.as_str())?;
         launching::set_up(session, &slot, id.as_str())?;
         let again = Again { rescue: saved_work(session, &order)?, rejection: None };
@@ -80,10 +80,9 @@ pub fn dispatch(session: &mut Session, text: &str, wish: &Wish) -> Result<Dispat
 }
 
 /// Refusals that need no slot: closed, blocked, held by another.
-fn look_first(session: &mut Session, id: &OrderId) -> Result<(), Fault> {
-    let view = session.view()?;
-    let order = view.order(id)?.ok_or_else(|| Fault::not_found(format!("there is no work order {id}")))?;
-    let blockers = view.open_blockers(id.as_str())?;
+fn look_first(session: &mut Session, id: &OrderId) -> Result<Order, Fault> {
+    let order = present(session, id)?;
+    let blockers = session.view()?.open_blockers(id.as_str())?;
     let holder = order.assignee().and_then(|a| a.parse().ok());
     let nobody = crate::domain::AgentId::ceo();
     let worker = holder.as_ref().unwrap_or(&nobody);
@@ -95,7 +94,11 @@ fn look_first(session: &mut Session, id: &OrderId) -> Result<(), Fault> {
             "see how it goes: git vermas worker status {h}; how to take it back: git vermas wo release -h"
         )));
     }
-    Ok(())
+    Ok(order)
+}
+
+fn present(session: &mut Session, id: &OrderId) -> Result<Order, Fault> {
+    session.view()?.order(id)?.ok_or_else(|| Fault::not_found(format!("there is no work order {id}")))
 }
 
 /// Slots in the order in which they are tried.

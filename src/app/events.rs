@@ -142,6 +142,7 @@ pub fn emit(
         }
         Ok(tx.emit(&draft)?)
     })?;
-    let written = session.view()?.event(&done.value)?;
+    let written = session.view().and_then(|view| Ok(view.event(&done.value)?));
+    let written = written.map_err(|f| f.behind_a_change(&done.value))?;
     Ok(written.first().map(value).unwrap_or_else(|| json!({"event_id": done.value})))
 }

@@ -83,6 +83,11 @@ fn settle_later(session: &mut Session, remote: &str, e: crate::store::StoreError
         crate::store::StoreError::Repo(crate::git::RepoError::Moved { .. }) => {
             sync::sync(session, remote, false, &|_| {}).map(|_| ())
         }
-        other => Err(other.into()),
+        other => {
+            let fault = Fault::from(other);
+            let message = format!("{remote} has taken the claim, but it is not taken in here: {}", fault.message);
+            let new = Fault::new(Kind::Unknown, message).hint("claim again: the order is yours already");
+            Err(fault.hints.into_iter().fold(new, Fault::hint))
+        }
     }
 }

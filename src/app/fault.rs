@@ -18,7 +18,7 @@ pub enum Kind {
     NotPermitted = 4,
     /// Somebody else was there first, or a name means several things.
     Conflict = 5,
-    /// It is not known whether it was done: whoever tries again looks first.
+    /// It is not known whether it was done, or what it led to: whoever tries again looks first.
     Unknown = 6,
     /// git itself refused; the message is git's own.
     Git = 128,
@@ -82,6 +82,13 @@ impl Fault {
 
     pub fn git(message: impl Into<String>) -> Self {
         Self::new(Kind::Git, message)
+    }
+
+    /// The same where a change is recorded and only what it led to cannot be read: it must not look as if it were undone.
+    #[must_use]
+    pub fn behind_a_change(self, what: &str) -> Self {
+        let message = format!("{what} is recorded, but cannot be shown: {}", self.message);
+        self.hints.into_iter().fold(Self::new(Kind::Unknown, message).hint("look before you try again"), Self::hint)
     }
 
     /// An answer that is a no, said by the exit code alone, as git does it.

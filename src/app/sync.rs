@@ -125,7 +125,7 @@ pub fn sync(session: &mut Session, remote: &str, dry_run: bool, say: &dyn Fn(&st
         };
         report.tip = Some(tip.to_string());
         if theirs == Some(tip) {
-            warn_of_skew(session)?;
+            warn_of_skew(session);
             return Ok(report);
         }
         report.sent = commits_without(session, tip, theirs)?;
@@ -133,7 +133,7 @@ pub fn sync(session: &mut Session, remote: &str, dry_run: bool, say: &dyn Fn(&st
         let expected = theirs.map(|t| t.to_string());
         match push::push_to(&*there, &tip.to_string(), &places.state_ref, expected.as_deref())? {
             Pushed::Done => {
-                warn_of_skew(session)?;
+                warn_of_skew(session);
                 return Ok(report);
             }
             Pushed::Stale { .. } => {
@@ -166,17 +166,18 @@ fn standing_as_report(session: &Session, theirs: Option<Oid>, mut report: Report
 }
 
 /// A machine whose clock runs ahead is worth a word.
-fn warn_of_skew(session: &mut Session) -> Result<(), Fault> {
+fn warn_of_skew(session: &mut Session) {
     let now = clock::now_millis();
-    if let Some((at, actor)) = session.view()?.newest_event()?
-        && at - now > SKEW_WORTH_A_WORD_MS
-    {
-        session.warn(format!(
+    // Both sides have the same by now: what cannot be read any more is no failure to share.
+    let newest = session.view().and_then(|view| Ok(view.newest_event()?));
+    match newest {
+        Ok(Some((at, actor))) if at - now > SKEW_WORTH_A_WORD_MS => session.warn(format!(
             "an event by {actor} is stamped {} minutes ahead of this machine's clock",
             (at - now) / 60_000
-        ));
+        )),
+        Ok(_) => {}
+        Err(e) => session.warn(format!("the clocks could not be compared: {}", e.message)),
     }
-    Ok(())
 }
 
 /// What the remote has now.

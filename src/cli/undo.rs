@@ -37,7 +37,8 @@ impl Args {
         let mut session = ctx.session()?;
         let how = How { force: self.force, dry_run: self.dry_run };
         let undone = undo::undo(&mut session, &self.names, how)?;
-        let told = undo::what(&mut session, &undone.meant)?;
+        let told = undo::what(&mut session, &undone.meant);
+        let told = if self.dry_run { told? } else { told.map_err(|f| f.behind_a_change("what undoes it"))? };
         ctx.one(&undone.record(self.dry_run), |ui| table(&undone).render(ui.look()));
         if !ctx.ui.is_json() {
             for o in &undone.left {

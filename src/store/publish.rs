@@ -153,7 +153,7 @@ impl Store {
         if e.is_unknown() {
             return Err(e);
         }
-        self.sync_log()?;
+        self.sync_log().map_err(StoreError::into_unknown)?;
         let why = if e.is_full_disk() { fs::plain(&fs::no_room()) } else { e.to_string() };
         self.warnings.push(format!("recorded, but not yet on {}: {why}", self.places.branch()));
         Ok(())

@@ -16,7 +16,7 @@ pub(super) fn changed(ctx: &Context, session: &mut Session, done: &[(OrderId, bo
     if ctx.ui.is_json() {
         let mut records: Vec<Value> = Vec::with_capacity(done.len());
         for (id, _) in done {
-            records.push(orders::detail(session, id)?);
+            records.push(orders::detail(session, id).map_err(|f| f.behind_a_change(&format!("the change of {id}")))?);
         }
         match records.as_slice() {
             [one] => ctx.one(one, |_| String::new()),

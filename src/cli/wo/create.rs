@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::app::Session;
 use crate::app::candidates::Kind;
 use crate::app::fault::Fault;
 use crate::app::orders::{self, Wish};
 use crate::cli::{Context, complete};
+use crate::domain::OrderId;
 use crate::domain::decide::order::NewOrder;
 use crate::ui::Label;
 
@@ -73,7 +75,7 @@ impl Args {
         let wish = Wish { order, parent: self.parent, dependencies: self.dependencies };
         let id = orders::create(&mut session, wish)?;
         if ctx.ui.is_json() {
-            let record = orders::detail(&mut session, &id)?;
+            let record = orders::detail(&mut session, &id).map_err(|f| f.behind_a_change(id.as_str()))?;
             ctx.one(&record, |_| String::new());
         } else {
             ctx.ui.out(&ctx.ui.paint().text(Label::Id, id.as_str()));
@@ -89,13 +91,9 @@ fn batch(ctx: &Context, file: &std::path::Path, allow_secret: bool) -> Result<()
     let name = if file == std::path::Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
     let ids = orders::create_batch(&mut session, &name, &text, allow_secret)?;
     if ctx.ui.is_json() {
-        let view = session.view()?;
+        let lines = lines_of(&mut session, &ids).map_err(|f| f.behind_a_change("all of it"))?;
         let mut records = ctx.ui.records();
-        for id in &ids {
-            if let Some(row) = view.order_row(id.as_str())? {
-                records.add(&orders::listed(&row));
-            }
-        }
+        lines.iter().for_each(|l| records.add(l));
         records.end();
     } else {
         let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
@@ -103,4 +101,14 @@ fn batch(ctx: &Context, file: &std::path::Path, allow_secret: bool) -> Result<()
     }
     ctx.finish(&mut session);
     Ok(())
+}
+
+/// The orders as lines of JSON.
+fn lines_of(session: &mut Session, ids: &[OrderId]) -> Result<Vec<String>, Fault> {
+    let view = session.view()?;
+    let mut lines = Vec::with_capacity(ids.len());
+    for id in ids {
+        lines.extend(view.order_row(id.as_str())?.as_ref().map(orders::listed));
+    }
+    Ok(lines)
 }

@@ -125,7 +125,8 @@ pub fn stopped(scene: &Scene, dir: &str, args: &[String], point: &Point, how: &s
     let (out, came_there) = match &point.call {
         None => {
             let mut c = program(scene.root(), &scene.dir(dir), binary());
-            c.args(args).env("VERMAS_FAULT", format!("{how}:{}", point.nth));
+            let (how, onwards) = how.strip_suffix('+').map_or((how, ""), |how| (how, "+"));
+            c.args(args).env("VERMAS_FAULT", format!("{how}:{}{onwards}", point.nth));
             (c.output().unwrap(), true)
         }
         Some(call) => {
