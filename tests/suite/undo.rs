@@ -59,6 +59,8 @@ fn every_command_on_an_order_is_undone_and_done_again() {
         };
         assert_eq!(bare(after), bare(again), "{args:?}");
     }
+    let told = desk.run(&["wo", "show", &id, "--history"]).out;
+    assert!(told.contains("ceo commented\n") && told.contains("ceo withdrew a comment\n"), "{told}");
     fine(&desk, &["fsck"]);
 }
 

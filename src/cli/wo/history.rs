@@ -60,9 +60,13 @@ fn did(entry: &Entry) -> String {
     let did = match entry.step.event.kind.as_str() {
         // What for is said by the event that comes with it.
         "work_order.status_changed" => "moved",
-        _ => entry.told.did.strip_suffix(" on").unwrap_or(&entry.told.did),
+        _ => &entry.told.did,
     };
-    if own { format!("{did} it").replace("commented it", "commented") } else { format!("{did} {}", entry.told.id) }
+    match did.strip_suffix(" on") {
+        Some(did) if own => did.to_owned(),
+        _ if own => format!("{did} it"),
+        _ => format!("{} {}", did.strip_suffix(" on").unwrap_or(did), entry.told.id),
+    }
 }
 
 /// Whether the words beside the verb say what the changed fields do not.
