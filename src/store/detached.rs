@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::adopt::Table;
 use super::error::{Result, StoreError};
 use super::open::Store;
+use super::project;
 use super::publish::{Base, Load};
 use super::write::Tx;
 use crate::git::Oid;
@@ -30,10 +32,15 @@ impl Store {
         // An error is what takes the change back: the transaction of the cache is undone, and nothing was appended.
         let undone: std::result::Result<(), Undo<E>> = self.with_state(|tx| {
             let value = decide(tx).map_err(Undo::Refused)?;
-            taken = Some((value, std::mem::take(&mut tx.unsaved)));
+            tx.view()?;
+            // The commit shows what it leads to: otherwise each machine that takes it in would add a commit that does, and
+            // all would join these.
+            let shown =
+                [project::canonical(tx.cache, Table::Orders)?.0, project::canonical(tx.cache, Table::Messages)?.0];
+            taken = Some((value, std::mem::take(&mut tx.unsaved), shown));
             Err(Undo::Done)
         });
-        let (value, events) = match (undone, taken) {
+        let (value, events, shown) = match (undone, taken) {
             (Err(Undo::Refused(e)), _) => return Err(e),
             (Err(Undo::Store(e)), _) => return Err(e.into()),
             (_, Some(t)) => t,
@@ -42,11 +49,11 @@ impl Store {
         if events.is_empty() {
             return Ok(Detached { value, commit: None, parent: on });
         }
-        let commit = self.build_detached(on, events)?;
+        let commit = self.build_detached(on, events, shown)?;
         Ok(Detached { value, commit: Some(commit), parent: on })
     }
 
-    fn build_detached(&mut self, on: Oid, events: Vec<crate::domain::Event>) -> Result<Oid> {
+    fn build_detached(&mut self, on: Oid, events: Vec<crate::domain::Event>, shown: [Vec<u8>; 2]) -> Result<Oid> {
         let mut assignments = BTreeMap::new();
         for e in events.iter().filter(|e| e.kind == "assignment.set") {
             let agent: Option<crate::domain::AgentId> = e.text("agent").and_then(|a| a.parse().ok());
@@ -54,7 +61,8 @@ impl Store {
                 assignments.insert(agent.assignment_file(), Some(format!("{kind}:{id}\n")));
             }
         }
-        let load = Load::of_events(events, assignments);
+        let mut load = Load::of_events(events, assignments);
+        load.projections = Some(shown);
         let root = self.repo.tree(self.repo.commit(on)?.tree)?;
         let base = Base { parents: vec![on], root, message: None };
         let commit = self.build_on(&load, base)?;
