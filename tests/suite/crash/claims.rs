@@ -78,6 +78,7 @@ fn a_claim_whose_answer_was_lost_is_found_by_asking() {
     let id = p.create("wanted");
     let dirs = clones(&p, 2);
     let hook = p.root().join("remote.git/hooks/post-receive");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
     // The ref has moved when this runs; the one who pushes hears nothing.
     std::fs::write(&hook, "#!/bin/sh\nrm \"$0\"\nkill -9 $PPID\n").unwrap();
     std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
