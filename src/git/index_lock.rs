@@ -92,7 +92,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
 /// Takes away the index locks that processes of ours left when they were killed, in every worktree; returns them with
 /// their purposes.
 pub fn heal(git: &Git) -> Result<Vec<(PathBuf, String)>, GitError> {
-    let notes = private_dir(git)?;
+    let notes = git.common_dir().join("vermas").join("tmp");
     let mut left = Vec::new();
     for name in fs::list(&notes)?.into_iter().filter(|n| n.starts_with(NOTE_PREFIX)) {
         let note = notes.join(&name);

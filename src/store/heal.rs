@@ -3,15 +3,22 @@
 //! Everything here is cheap where nothing is broken: it looks at what the publisher reads anyway.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::branch;
 use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
+use crate::git::program::Git;
 use crate::git::refs::RefMove;
-use crate::git::{Oid, Repo, RepoError};
-use crate::sys::{fs, leftovers, process};
+use crate::git::{Oid, Repo, RepoError, index_lock};
+use crate::sys::{clock, fs, leftovers, process};
+
+/// A lock on packed refs comes at most this long after the intent: as long as others may keep us waiting for it, and some.
+const LOCKED_WITHIN_NS: i64 = 5_000_000_000;
+/// From this age on it is taken for left.
+const LEFT_AFTER: Duration = Duration::from_secs(1);
 
 /// What is written down before the branch is locked, so that the next command knows a lock that was left for its own.
 fn intent_text(new: Oid) -> String {
@@ -50,9 +57,9 @@ impl Store {
     /// The tip to build on, with a stale lock, an emptied ref or a broken tip mended first. Called under the publishing
     /// lock. `None` where there is no branch.
     pub(super) fn sound_tip(&mut self) -> Result<Option<Oid>> {
-        self.reclaim_lock(&self.places.state_ref)?;
-        self.reclaim_lock(Places::BACKUP_REF)?;
+        self.reclaim_locks()?;
         self.clear_after_a_crash()?;
+        self.give_back_indexes();
         match self.repo.ref_target(&self.places.state_ref) {
             Ok(Some(tip)) if self.is_readable(tip) => Ok(Some(tip)),
             Ok(None) => self.restore_branch(),
@@ -69,6 +76,12 @@ impl Store {
         fs::remove_file(&self.places.intent()).map_err(StoreError::io("clear the intent"))
     }
 
+    /// Removes the locks on the person's indexes that a killed QA left: until then no `git add` of theirs goes through. One
+    /// that cannot be removed now is no reason to refuse a change.
+    fn give_back_indexes(&self) {
+        let _ = index_lock::heal(&Git::new(self.repo.common_dir()));
+    }
+
     /// Removes the temporary files of commands that were killed.
     pub(super) fn clear_leftovers(&self) -> Result<()> {
         for folder in [&self.places.work, &self.places.private] {
@@ -77,7 +90,32 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a ref lock that a killed publisher of ours left. We hold the publishing lock, so that publisher is gone.
+    /// Removes the locks that a killed publisher of ours left on refs. We hold the publishing lock, so that publisher is gone.
+    pub(super) fn reclaim_locks(&self) -> Result<()> {
+        self.reclaim_lock(&self.places.state_ref)?;
+        self.reclaim_lock(Places::BACKUP_REF)?;
+        self.reclaim_packed_lock()
+    }
+
+    /// Where refs are packed, moving one locks `packed-refs`, too. That lock is empty, ours or not: it is taken for ours if it
+    /// came with an intent that was left, and given time in case it is that of a git that packs refs in this very moment.
+    fn reclaim_packed_lock(&self) -> Result<()> {
+        let lock = self.repo.common_dir().join("packed-refs.lock");
+        let (Some(found), Some(intent)) = (fs::Stamp::of(&lock), fs::Stamp::of(&self.places.intent())) else {
+            return Ok(());
+        };
+        let later = found.mtime_ns.saturating_sub(intent.mtime_ns);
+        if found.size != 0 || !(0..=LOCKED_WITHIN_NS).contains(&later) {
+            return Ok(());
+        }
+        let age = clock::now_millis().saturating_sub(found.mtime_ns / 1_000_000);
+        clock::sleep(LEFT_AFTER.saturating_sub(Duration::from_millis(u64::try_from(age).unwrap_or_default())));
+        if fs::Stamp::of(&lock) == Some(found) {
+            fs::remove_file(&lock).map_err(StoreError::io("remove a lock that a killed command left"))?;
+        }
+        Ok(())
+    }
+
     fn reclaim_lock(&self, name: &str) -> Result<()> {
         let lock = self.repo.lock_path(name);
         if !fs::exists(&lock) {

@@ -79,6 +79,7 @@ pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
         };
         store.repo.sync_objects(&[new])?;
         let state = RefMove { name: places.state_ref.clone(), new, old: None };
+        store.reclaim_locks()?;
         store.move_refs_noted(&[state], "vermas: init")?;
         made(false, what);
     }

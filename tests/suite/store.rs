@@ -76,6 +76,26 @@ fn a_created_order_is_in_the_log_the_projection_the_feed_and_on_the_branch() {
 }
 
 #[test]
+fn locks_that_a_killed_publisher_left_are_taken_away_and_those_of_others_are_not() {
+    let (p, mut store) = set_up();
+    git(&p.path, &["pack-refs", "--all"]);
+    let (lock, intent) = (p.path.join(".git/packed-refs.lock"), store.places().intent());
+    let tip = git(&p.path, &["rev-parse", "vermas/state"]);
+    std::fs::write(&intent, format!("1 0 another-boot {tip}\n")).unwrap();
+    std::fs::write(&lock, "").unwrap();
+    create(&mut store, "After a crash");
+    assert!(!lock.exists() && !intent.exists());
+    std::fs::write(&lock, "").unwrap();
+    let wish = NewOrder { title: "While git packs refs".to_owned(), ..NewOrder::default() };
+    let done = store.write::<_, StoreError>(|tx| {
+        let drafts = order::create(&tx.new_id("wo"), &wish, &AgentId::ceo())?;
+        tx.emit_all(&drafts)
+    });
+    assert!(lock.exists(), "nobody of ours left that one");
+    assert!(done.unwrap().warnings.iter().any(|w| w.contains("not yet on")), "it is recorded all the same");
+}
+
+#[test]
 fn setting_up_twice_changes_nothing() {
     let (p, store) = set_up();
     let before = git(&p.path, &["rev-parse", "vermas/state"]);
