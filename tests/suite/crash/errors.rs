@@ -7,7 +7,7 @@ use super::{is_long, is_wanted};
 use crate::factory::common::Said;
 
 /// How many commands the short form tries, of all.
-const SHORT: usize = 8;
+const SHORT: usize = 4;
 
 /// The errors that a call may really give.
 fn errors_of(point: &Point) -> &'static [&'static str] {

@@ -6,7 +6,7 @@ use super::trace::{Point, calls, has_strace, own_points, stopped};
 use super::{is_long, is_wanted};
 
 /// How many commands the short form tries, of all.
-const SHORT: usize = 10;
+const SHORT: usize = 5;
 
 #[test]
 fn killed_before_any_call_of_any_changing_command_nothing_is_lost_and_the_next_command_works() {

@@ -119,7 +119,7 @@ fn pick(seed: u64, n: u64) -> u64 {
 }
 
 /// How many cases the short form takes, and how many commands of each.
-const SHORT_CASES: u64 = 14;
+const SHORT_CASES: u64 = 7;
 const SHORT_COMMANDS: usize = 3;
 /// How many commands of each case the long form takes: every command meets a few hundred cases.
 const LONG_COMMANDS: usize = 12;
