@@ -9,6 +9,7 @@ use super::session::Session;
 use super::slots::{self, Slot};
 use crate::domain::decide::mail::{self, NewMail};
 use crate::domain::event::Draft;
+use crate::domain::text::counted;
 use crate::domain::{AgentId, OrderId};
 use crate::git::status::{Untracked, head, operation, status};
 use crate::git::{history, merge};
@@ -129,7 +130,7 @@ fn record(session: &mut Session, slot: &Slot, id: &OrderId, h: &HandedIn, no_cha
         let wish = NewMail {
             to: supervisor.clone(),
             subject: crate::domain::text::headline(&format!("{id} is done: {}", order.title()), 200),
-            body: format!("{} commits on {} at {}", h.commits, h.branch, h.commit),
+            body: format!("{} on {} at {}", counted(h.commits, "commit"), h.branch, h.commit),
             message_type: Some("WORKER_DONE".to_owned()),
             priority: None,
             metadata: json!({"work_order_id": id, "commit": h.commit, "branch": h.branch})

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Context;
 use crate::app::doctor::{self, Check, Health};
 use crate::app::{Fault, packing, simulate};
+use crate::domain::text::counted;
 use crate::ui::{Label, Mode};
 
 /// Look whether everything around the state is as it should be
@@ -22,7 +23,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "fix")]
     pack: bool,
     /// Simulate this many runs of several machines, in no repository
-    #[arg(long, value_name = "N", conflicts_with_all = ["fix", "pack"])]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all = ["fix", "pack"])]
     simulate: Option<u64>,
     /// The seed of the first run that is simulated
     #[arg(long, value_name = "S", default_value_t = 1, requires = "simulate")]
@@ -70,7 +71,7 @@ fn pack(ctx: &Context) -> Result<(), Fault> {
     }
     ctx.ui.note(&match packed.objects {
         0 => "nothing to pack".to_owned(),
-        n => format!("packed {n} objects of {} commits", packed.commits),
+        n => format!("packed {} of {}", counted(n, "object"), counted(packed.commits, "commit")),
     });
     Ok(())
 }
@@ -91,22 +92,21 @@ fn told(r: &simulate::Report) -> String {
     let t = &r.tally;
     let last = r.first_seed.saturating_add(r.seeds).saturating_sub(1);
     let mut text = format!(
-        "{} seeds ({} to {last}) in {:.1} s: {} steps, {} commands ({} refused), {} syncs, {} plain merges, {} crashes, \
-         {} power cuts, {} errors, {} exclusive claims, {} copied clones; {} broken promises",
-        r.seeds,
+        "{} ({} to {last}) in {:.1} s: {}, {} ({} refused), {}, {}, {}, {}, {}, {}, {}; {}",
+        counted(r.seeds, "seed"),
         r.first_seed,
         r.seconds,
-        t.steps,
-        t.commands,
+        counted(t.steps, "step"),
+        counted(t.commands, "command"),
         t.refused,
-        t.syncs,
-        t.plain_merges,
-        t.crashes,
-        t.power_cuts,
-        t.errors,
-        t.claims_won,
-        t.clones_copied,
-        r.failed
+        counted(t.syncs, "sync"),
+        counted(t.plain_merges, "plain merge"),
+        counted(t.crashes, "crash"),
+        counted(t.power_cuts, "power cut"),
+        counted(t.errors, "error"),
+        counted(t.claims_won, "exclusive claim"),
+        counted(t.clones_copied, "copied clone"),
+        counted(r.failed, "broken promise"),
     );
     for f in &r.failures {
         text.push_str(&format!("\nseed {}: {}: {}\n", f.seed, f.promise, f.what));

@@ -11,6 +11,7 @@ use crate::app::events::{self, Wanted};
 use crate::app::{Fault, Session, replay, when};
 use crate::domain::Timestamp;
 use crate::domain::event::Event;
+use crate::domain::text::counted;
 use crate::store::Follow;
 use crate::sys::{clock, fs};
 use crate::ui::{Cell, Column, Label, Mode, Stream, Table};
@@ -292,7 +293,7 @@ fn export(ctx: &Context, session: &mut Session, a: &Export) -> Result<(), Fault>
     fs::replace(file, &events::lines(&all))?;
     let record = json!({"file": file.display().to_string(), "events": all.len()});
     match ctx.ui.mode() {
-        Mode::Text => ctx.ui.note(&format!("wrote {} events to {}", all.len(), file.display())),
+        Mode::Text => ctx.ui.note(&format!("wrote {} to {}", counted(all.len(), "event"), file.display())),
         Mode::Json => ctx.ui.json(&record),
         Mode::Jsonl => ctx.ui.jsonl([&record]),
     }

@@ -3,6 +3,7 @@
 use super::{At, Context};
 use crate::app::Fault;
 use crate::app::fsck::{self, Finding, Severity};
+use crate::domain::text::counted;
 use crate::ui::{Label, Mode};
 
 /// Check every promise of the state: on the branch, on disk, in what the events say
@@ -38,13 +39,13 @@ impl Args {
                 let mut text: String = report.findings.iter().map(|f| shown(ctx, f)).collect();
                 let count = |s| report.count(s);
                 text.push_str(&format!(
-                    "{} events, {} work orders, {} messages: {} errors, {} warnings, {} notes\n",
-                    report.events,
-                    report.orders,
-                    report.messages,
-                    count(Severity::Error),
-                    count(Severity::Warning),
-                    count(Severity::Info)
+                    "{}, {}, {}: {}, {}, {}\n",
+                    counted(report.events, "event"),
+                    counted(report.orders, "work order"),
+                    counted(report.messages, "message"),
+                    counted(count(Severity::Error), "error"),
+                    counted(count(Severity::Warning), "warning"),
+                    counted(count(Severity::Info), "note")
                 ));
                 ctx.page(&text);
             }

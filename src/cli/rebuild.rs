@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::app::{Fault, Session};
+use crate::domain::text::counted;
 use crate::ui::Mode;
 
 /// Make everything derived anew: the cache, the lists in .work
@@ -26,8 +27,10 @@ impl Args {
             Mode::Json => ctx.ui.json(&record),
             Mode::Jsonl => ctx.ui.jsonl([&record]),
             Mode::Text => ctx.ui.out(&format!(
-                "rebuilt from {} events: {} work orders, {} messages",
-                done.events, done.orders, done.messages
+                "rebuilt from {}: {}, {}",
+                counted(done.events, "event"),
+                counted(done.orders, "work order"),
+                counted(done.messages, "message"),
             )),
         }
         Ok(())

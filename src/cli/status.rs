@@ -4,6 +4,7 @@ use super::{At, Context, answer};
 use crate::app::fault::Fault;
 use crate::app::status::{self, Status};
 use crate::domain::Timestamp;
+use crate::domain::text::counted;
 use crate::ui::{Cell, Column, Label, Look, Table};
 
 /// Show the factory on one screen
@@ -68,16 +69,12 @@ fn state(s: &Status, past: bool) -> String {
         }
         _ if !state.synced => format!("never synced with {}", state.remote),
         (Some(0), Some(0)) => format!("in step with {}", state.remote),
-        (Some(ahead), Some(0)) => format!("{} ahead of {}", commits(ahead), state.remote),
-        (Some(0), Some(behind)) => format!("{} behind {}", commits(behind), state.remote),
+        (Some(ahead), Some(0)) => format!("{} ahead of {}", counted(ahead, "commit"), state.remote),
+        (Some(0), Some(behind)) => format!("{} behind {}", counted(behind, "commit"), state.remote),
         (Some(ahead), Some(behind)) => format!("{ahead} ahead of {}, {behind} behind", state.remote),
         _ => "the branch is missing".to_owned(),
     };
     format!("{}, {standing}", state.branch)
-}
-
-fn commits(n: usize) -> String {
-    if n == 1 { "1 commit".to_owned() } else { format!("{n} commits") }
 }
 
 fn workers(ctx: &Context, s: &Status) -> Table {

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Context;
 use crate::app::fault::Fault;
 use crate::app::sync;
+use crate::domain::text::counted;
 
 /// Share the state with a remote
 ///
@@ -48,7 +49,7 @@ impl Args {
 }
 
 fn text(r: &sync::Report) -> String {
-    let (sent, received) = (count(r.sent, "commit"), count(r.received, if r.dry_run { "commit" } else { "event" }));
+    let (sent, received) = (counted(r.sent, "commit"), counted(r.received, if r.dry_run { "commit" } else { "event" }));
     if r.dry_run {
         return format!("would send {sent} to {} and take in {received}", r.remote);
     }
@@ -64,8 +65,4 @@ fn text(r: &sync::Report) -> String {
         ));
     }
     out
-}
-
-fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }

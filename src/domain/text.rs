@@ -5,6 +5,17 @@ pub const LONGEST_TITLE: usize = 100;
 /// The largest description, comment or mail body, in bytes: an event line stays under 64 KiB.
 pub const LONGEST_BODY: usize = 48 * 1024;
 
+/// `1 commit`, `2 commits`: a number and what it counts, whose plural takes an `s`, or an `es` behind a hiss.
+pub fn counted(n: impl TryInto<u64>, one: &str) -> String {
+    let n = n.try_into().unwrap_or(u64::MAX);
+    let ending = match n {
+        1 => "",
+        _ if one.ends_with("sh") => "es",
+        _ => "s",
+    };
+    format!("{n} {one}{ending}")
+}
+
 /// Whether a character would steer a terminal or hide text: controls, bidi overrides, line separators.
 pub fn is_steering(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
@@ -76,6 +87,14 @@ mod tests {
         for bad in ["", "  ", "a\nb", "a\u{1b}[31m", "a\u{202e}b", &"x".repeat(101)] {
             assert!(title_fault(bad).is_some(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_is_counted_agrees_with_its_number() {
+        assert_eq!(counted(0_u64, "commit"), "0 commits");
+        assert_eq!(counted(1_u64, "commit"), "1 commit");
+        assert_eq!(counted(2_usize, "work order"), "2 work orders");
+        assert_eq!(counted(2_u64, "crash"), "2 crashes");
     }
 
     #[test]

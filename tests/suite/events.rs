@@ -192,7 +192,7 @@ fn everything_derived_is_made_anew() {
     p.mail("ceo", "hello", "you");
     let (orders, messages) = (p.read("work_orders.jsonl"), p.read("messages.jsonl"));
     std::fs::write(p.work("messages.jsonl"), "").unwrap();
-    assert_eq!(p.said(&["rebuild"]), "rebuilt from 2 events: 1 work orders, 1 messages\n");
+    assert_eq!(p.said(&["rebuild"]), "rebuilt from 2 events: 1 work order, 1 message\n");
     assert_eq!((p.read("work_orders.jsonl"), p.read("messages.jsonl")), (orders.clone(), messages.clone()));
     // A cache that is none, and one that is broken inside.
     let cache = p.path.join(".git/vermas/cache.sqlite");

@@ -37,7 +37,7 @@ fn a_sound_state_has_no_errors_and_no_warnings() {
     assert!(all.iter().all(|f| f.starts_with("info ")), "{all:?}");
     assert!(has(&all, "info work_orders.jsonl: as of 2 commits ago"), "{all:?}");
     let text = p.said(&["fsck"]);
-    assert!(text.ends_with("2 events, 1 work orders, 1 messages: 0 errors, 0 warnings, 2 notes\n"), "{text}");
+    assert!(text.ends_with("2 events, 1 work order, 1 message: 0 errors, 0 warnings, 2 notes\n"), "{text}");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_healthy_place_has_nothing_to_mend() {
     p.order("Add a flag");
     let all = doctor(&p, &[]);
     for start in
-        ["ok git: version 2.", "ok PATH: ", "ok info/exclude: ", "ok disk: ", "ok cache: sound", "ok state: 1 events"]
+        ["ok git: version 2.", "ok PATH: ", "ok info/exclude: ", "ok disk: ", "ok cache: sound", "ok state: 1 event,"]
     {
         assert!(has(&all, start), "{start}: {all:?}");
     }

@@ -7,10 +7,11 @@ use git_vermas::agents::EnvChange;
 use git_vermas::launch::{
     Kind, Launch, LaunchError, Launcher, ProcessLauncher, SessionState, Tags, TmuxLauncher, watch_start,
 };
-use git_vermas::sys::clock::{Deadline, sleep};
-use git_vermas::sys::process::{self, Cmd};
+use git_vermas::sys::process;
 use git_vermas::sys::{env, fs};
 use git_vermas::tmux::Server;
+
+use crate::session::{end_server, until};
 
 /// A launcher in a temporary directory; every session of it ends with the test.
 struct Bench {
@@ -72,22 +73,8 @@ impl Drop for Bench {
             let _ = self.launcher.stop(&session.name);
         }
         if self.launcher.kind() == Kind::Tmux {
-            // Only the private server: its socket is in our own directory.
-            let kill = Cmd::new("tmux").arg("kill-server").env("TMUX_TMPDIR", self.dir.path());
-            let _ = kill.env_remove("TMUX").env_remove("TMUX_PANE").output();
+            end_server(self.dir.path());
         }
-    }
-}
-
-/// Asks again and again, up to ten seconds.
-fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Deadline::after(Duration::from_secs(10));
-    loop {
-        if let Some(t) = ask() {
-            return t;
-        }
-        assert!(!deadline.passed(), "it did not come to pass within ten seconds");
-        sleep(Duration::from_millis(10));
     }
 }
 

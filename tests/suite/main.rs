@@ -28,6 +28,7 @@ mod place;
 mod power_cut;
 mod prime;
 mod readme;
+mod session;
 mod simulate;
 mod state_machine;
 mod status;

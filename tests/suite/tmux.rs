@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use git_vermas::sys::clock::{Deadline, sleep};
 use git_vermas::sys::process::Cmd;
 use git_vermas::tmux::{Made, NewSession, PaneState, Server, Tags, TmuxError};
+
+use crate::session::{end_server, until};
 
 /// A tmux server with its socket in a temporary directory, ended with the test.
 struct Bench {
@@ -68,21 +68,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // Only the private server: its socket is in our own directory.
-        let kill = Cmd::new("tmux").arg("kill-server").env("TMUX_TMPDIR", self.dir.path());
-        let _ = kill.env_remove("TMUX").env_remove("TMUX_PANE").output();
-    }
-}
-
-/// Asks again and again, up to ten seconds.
-fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Deadline::after(Duration::from_secs(10));
-    loop {
-        if let Some(t) = ask() {
-            return t;
-        }
-        assert!(!deadline.passed(), "it did not come to pass within ten seconds");
-        sleep(Duration::from_millis(10));
+        end_server(self.dir.path());
     }
 }
 

@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::fsck::{self, Severity};
 use super::session::{Session, repository};
 use super::setup;
+use crate::domain::text::counted;
 use crate::git::Repo;
 use crate::store::{COMMITS_BEFORE_PACKING, Places, missing_excludes, quarantined};
 use crate::sys::{clock, fs};
@@ -183,12 +184,17 @@ fn state(session: &Session) -> Result<Vec<Check>, Fault> {
     let report = fsck::run(session, None)?;
     let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
     let mut checks = Vec::new();
-    let counted = format!("{} events, {} work orders, {} messages", report.events, report.orders, report.messages);
+    let contents = format!(
+        "{}, {}, {}",
+        counted(report.events, "event"),
+        counted(report.orders, "work order"),
+        counted(report.messages, "message")
+    );
     checks.push(if errors + warnings == 0 {
-        Check::ok("state", counted)
+        Check::ok("state", contents)
     } else {
         let health = if errors > 0 { Health::Error } else { Health::Warning };
-        let what = format!("{counted}; {errors} errors, {warnings} warnings");
+        let what = format!("{contents}; {}, {}", counted(errors, "error"), counted(warnings, "warning"));
         Check::new("state", health, what).mend("see them: git vermas fsck").by(Repair::Rebuild)
     });
     if report.loose > 0 {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Report, Severity};
 use crate::app::validate;
 use crate::domain::event::Event;
+use crate::domain::text::counted;
 use crate::git::{Oid, Repo};
 use crate::store::{StateTree, is_root, state_tree};
 use crate::wire::check::{self, Part};
@@ -107,7 +108,7 @@ fn projections(repo: &Repo, tip: Oid, tree: &StateTree, events: &[Event], report
         let then = projection::of(&then);
         let bytes = if name == "messages.jsonl" { then.messages_bytes() } else { then.orders_bytes() };
         if repo.blob(oid).is_ok_and(|b| b == bytes) {
-            let what = format!("as of {behind} commits ago; brought up to date from time to time");
+            let what = format!("as of {} ago; brought up to date from time to time", counted(behind, "commit"));
             report.add(Severity::Info, name, what, Some("git vermas sync writes it anew"));
         } else {
             let what = format!("not what the events say, since {writer}");

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::app::done;
 use crate::app::fault::Fault;
 use crate::cli::Context;
+use crate::domain::text::counted;
 
 /// Hand in your work, as a worker
 ///
@@ -27,7 +28,7 @@ impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
         let mut session = ctx.session()?;
         let h = done::done(&mut session, self.commit, self.no_changes, self.message.as_deref())?;
-        let commits = if h.commits == 1 { "1 commit".to_owned() } else { format!("{} commits", h.commits) };
+        let commits = counted(h.commits, "commit");
         ctx.one(&json!(h), |_| format!("handed in {}: {commits} on {}", h.work_order_id, h.branch));
         ctx.finish(&mut session);
         Ok(())
