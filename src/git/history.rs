@@ -3,9 +3,13 @@
 //! Reads only (one loose object apart, see [`same_patch_on`]). Revisions are taken after `--end-of-options`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::program::{Git, GitError, failed, with_identity, yes_or_no};
 use super::status::head;
+
+/// The limit for a walk through a whole history.
+const WALK_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// A commit, as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +54,25 @@ pub(super) fn must_resolve(git: &Git, expression: &str) -> Result<String, GitErr
 /// Whether `old` is `new` or one of its ancestors.
 pub fn is_ancestor(git: &Git, old: &str, new: &str) -> Result<bool, GitError> {
     yes_or_no(&git.cmd().args(["merge-base", "--is-ancestor", "--end-of-options", old, new]))
+}
+
+/// Whether a commit's whole history can be read, trees and files included: what a push or a `git gc` walks. Where a shallow or
+/// partial clone ends is no fault. Takes time in proportion to the history.
+pub fn is_complete(git: &Git, commit: &str) -> Result<bool, GitError> {
+    // A boundary of a partial clone is not to be fetched for this question.
+    let walk = ["rev-list", "--objects", "--quiet", "--exclude-promisor-objects", "--end-of-options", commit, "--"];
+    if git.cmd().args(walk).timeout(Some(WALK_TIMEOUT)).output()?.success() {
+        return Ok(true);
+    }
+    // A git that will not work here at all has not found a gap.
+    git.cmd().args(["rev-parse", "--git-dir"]).run().map(|_| false).map_err(GitError::from)
+}
+
+/// Takes the commits that cannot be read to their beginning out of a ref's reflog, and no others.
+pub fn forget_broken(git: &Git, name: &str) -> Result<(), GitError> {
+    let keep = ["--stale-fix", "--expire=never", "--expire-unreachable=never"];
+    git.cmd().args(["reflog", "expire"]).args(keep).arg(name).timeout(Some(WALK_TIMEOUT)).run()?;
+    Ok(())
 }
 
 /// The best common ancestor; `None` for unrelated histories.

@@ -2,7 +2,7 @@
 //!
 //! Everything here is cheap where nothing is broken: it looks at what the publisher reads anyway.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::branch;
@@ -12,7 +12,7 @@ use super::open::Store;
 use super::places::Places;
 use crate::git::program::Git;
 use crate::git::refs::RefMove;
-use crate::git::{Oid, Repo, RepoError, index_lock};
+use crate::git::{Oid, Repo, RepoError, history, index_lock};
 use crate::sys::{clock, fs, leftovers, process};
 
 /// A lock on packed refs comes at most this long after the intent: as long as others may keep us waiting for it, and some.
@@ -151,9 +151,11 @@ impl Store {
         read().unwrap_or(false)
     }
 
-    /// Whether a commit and what a publisher needs of it can be read.
+    /// Whether a commit and what a publisher needs of it can be read. Where what was published last is not known any more,
+    /// or all is made anew, nothing is taken on trust.
     fn is_readable(&mut self, tip: Oid) -> bool {
-        if !self.has_segments(tip) {
+        let doubted = self.thorough || !fs::exists(&self.places.committed());
+        if !self.has_segments(tip) || (doubted && !self.is_whole(tip)) || (self.thorough && !self.has_history(tip)) {
             return false;
         }
         let read = || -> Result<Option<(Oid, Vec<u8>)>> {
@@ -173,10 +175,17 @@ impl Store {
         is_whole(&self.repo, tip)
     }
 
+    /// Whether everything behind a commit is there, too: a branch with a gap in its history cannot be pushed, and stops the
+    /// person's own `git gc`. Where that cannot be asked there is taken to be none.
+    fn has_history(&self, tip: Oid) -> bool {
+        history::is_complete(&Git::new(self.repo.common_dir()), &tip.to_string()).unwrap_or(true)
+    }
+
     /// The branch is gone (deleted, or never made): it begins again where the backup left off.
     fn restore_branch(&mut self) -> Result<Option<Oid>> {
         let Some(oid) = self.lost_tip() else { return Ok(None) };
-        self.move_state(oid, None, "vermas: put the deleted state branch back")?;
+        let back = RefMove { name: self.places.state_ref.clone(), new: oid, old: None };
+        self.move_state(&[back], "vermas: put the deleted state branch back")?;
         self.warnings.push(format!("the branch {} was gone; put back", self.places.branch()));
         Ok(Some(oid))
     }
@@ -191,7 +200,8 @@ impl Store {
     fn replace_broken_tip(&mut self) -> Result<Option<Oid>> {
         let mut candidates = self.repo.reflog(&self.places.state_ref);
         candidates.extend(earlier_tips(&self.repo, &self.places));
-        let sound = candidates.into_iter().find(|c| self.is_whole(*c));
+        let mut seen = BTreeSet::new();
+        let sound = candidates.into_iter().find(|c| seen.insert(*c) && self.is_whole(*c) && self.has_history(*c));
         for name in [self.places.state_ref.clone(), Places::BACKUP_REF.to_owned()] {
             if self.repo.ref_target(&name).is_err() || sound.is_none() {
                 // An empty or garbled ref file stops the person's own fetch and gc.
@@ -201,13 +211,17 @@ impl Store {
         let now = self.repo.ref_target(&self.places.state_ref)?;
         let what = match sound {
             Some(oid) => {
-                if now != Some(oid) {
-                    self.move_state(oid, now, "vermas: mend the state branch")?;
-                }
+                let backup = self.repo.ref_target(Places::BACKUP_REF)?;
+                let names = [(&self.places.state_ref, now), (&Places::BACKUP_REF.to_owned(), backup)];
+                let moves = names.into_iter().filter(|(_, old)| *old != Some(oid));
+                let moves = moves.map(|(name, old)| RefMove { name: name.clone(), new: oid, old });
+                self.move_state(&moves.collect::<Vec<_>>(), "vermas: mend the state branch")?;
                 format!("put back to {oid}, the newest state that can be read")
             }
             None => "begun anew from the log".to_owned(),
         };
+        // What its reflog still names of the broken states would stop the person's own gc.
+        let _ = history::forget_broken(&Git::new(self.repo.common_dir()), &self.places.state_ref);
         self.warnings.push(format!("the branch {} could not be read; {what}", self.places.branch()));
         Ok(sound)
     }
@@ -226,9 +240,9 @@ impl Store {
         Ok(moved?)
     }
 
-    fn move_state(&self, new: Oid, old: Option<Oid>, message: &str) -> Result<()> {
-        let name = self.places.state_ref.clone();
-        match self.move_refs_noted(&[RefMove { name, new, old }], message) {
+    /// Moves refs, where nobody else did so first.
+    fn move_state(&self, moves: &[RefMove], message: &str) -> Result<()> {
+        match self.move_refs_noted(moves, message) {
             Ok(()) | Err(StoreError::Repo(RepoError::Moved { .. })) => Ok(()),
             other => other,
         }

@@ -22,6 +22,8 @@ pub struct Store {
     pub(super) cache: Option<Cache>,
     log: Option<File>,
     pub(super) rebuild: bool,
+    /// Whether the branch is to be read to its beginning before anything is built on it.
+    pub(super) thorough: bool,
     pub(super) look_for_evidence: bool,
     /// Whether this process has moved the branch since it last thought of packing.
     pub(super) committed: bool,
@@ -61,6 +63,7 @@ impl Store {
             cache: None,
             log: None,
             rebuild: false,
+            thorough: false,
             look_for_evidence: false,
             committed: false,
             made: None,

@@ -218,7 +218,7 @@ impl Store {
     /// there already are not put there again.
     fn catch_up_with(&mut self, tip: Option<Oid>) -> Result<()> {
         let built = self.cache.as_ref().map(Cache::built).transpose()?.map(|b| b.tip).unwrap_or_default();
-        if tip.map(|t| t.to_string()).is_some_and(|t| t != built) {
+        if tip.map(|t| t.to_string()).unwrap_or_default() != built {
             self.with_state(|tx| tx.finish().map(|_| ()))
         } else {
             Ok(())

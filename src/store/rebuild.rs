@@ -16,7 +16,8 @@ pub struct Rebuilt {
 }
 
 impl Store {
-    /// Throws the cache away and makes it anew, then writes the projections. What foreign writers left is taken in first.
+    /// Throws the cache away and makes it anew, then writes the projections. What foreign writers left is taken in first. A
+    /// branch that cannot be read to its beginning is mended, as it is by any publishing that cannot read its tip.
     ///
     /// Nothing is lost by a crash at any point: the next command goes on where this one was.
     pub fn rebuild(&mut self) -> Result<Rebuilt> {
@@ -28,7 +29,10 @@ impl Store {
         }
         let published = self.present()?.count_loose()?;
         let _lock = self.lock_publishing()?;
-        self.publish_locked(false)?;
+        self.thorough = true;
+        let done = self.publish_locked(false);
+        self.thorough = false;
+        done?;
         self.clear_leftovers()?;
         let view = self.present()?;
         Ok(Rebuilt {

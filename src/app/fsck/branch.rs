@@ -26,7 +26,7 @@ pub fn check(repo: &Repo, commit: Oid, report: &mut Report) -> Vec<Event> {
         let place = flaw.line.map_or(path.clone(), |n| format!("{path}:{n}"));
         // A broken segment holds events that cannot be read; what is derived or written by people breaks no promise.
         let (severity, mend) = match check::part_of(&path) {
-            Part::Segment => (Severity::Error, "git log --follow finds the commit that broke it"),
+            Part::Segment => (Severity::Error, "what the log has of it goes to the branch again: git vermas rebuild"),
             Part::Orders | Part::Messages | Part::Assignment => (Severity::Warning, "git vermas sync writes it anew"),
             _ => (Severity::Warning, "mend the file in .work and run any command"),
         };
@@ -50,7 +50,14 @@ fn root(repo: &Repo, tip: Oid, report: &mut Report) {
             Err(_) if repo.is_shallow() => {
                 return report.add(Severity::Info, oid.to_string(), "the history ends here: a shallow clone", None);
             }
-            Err(e) => return report.add(Severity::Error, oid.to_string(), e.to_string(), Some("git fsck")),
+            Err(e) => {
+                return report.add(
+                    Severity::Error,
+                    oid.to_string(),
+                    e.to_string(),
+                    Some("what can be read whole is built on, with all that the log has: git vermas rebuild"),
+                );
+            }
         };
         next = commit.parents.first().copied();
         if next.is_none() && !is_root(repo, &commit) {

@@ -121,6 +121,13 @@ fn after(p: &Place, ids: &[String], deeds: &[Deed]) -> Vec<String> {
     wrong
 }
 
+/// Pairs after which the branch once lacked what the log had, or had a gap in its history; by how they begin.
+const ONCE_TOO_MUCH: &[(&str, &str)] = &[
+    ("c=$(git rev-parse vermas/state);", "rm -rf .git/logs"),
+    ("rm .git/vermas/committed .git/vermas/replica", "git ls-tree -r"),
+    ("git update-ref refs/heads/vermas/state vermas/state~3", "c=$(git rev-parse vermas/state);"),
+];
+
 /// The short form tries one deed in five.
 const SHORT_STEP: usize = 5;
 
@@ -139,8 +146,15 @@ fn whatever_a_persons_git_and_rm_take_away_the_next_command_shows_everything() {
     for deed in DEEDS.iter().filter(|d| is_wanted(d.0)).step_by(if is_long() { 1 } else { SHORT_STEP }) {
         try_it(&[*deed]);
     }
+    for pair in ONCE_TOO_MUCH.iter().filter(|_| !is_long()) {
+        let deed = |script: &str| *DEEDS.iter().find(|d| d.0.starts_with(script)).unwrap();
+        try_it(&[deed(pair.0), deed(pair.1)]);
+    }
     // Two at once, as long as one whole copy is left.
-    let leaves_one = |a: &Deed, b: &Deed| !"lpbu".chars().all(|c| a.1.contains(c) || b.1.contains(c));
+    let leaves_one = |a: &Deed, b: &Deed| {
+        let puts_back_twice = a == b && a.0.contains("mv ../old");
+        !puts_back_twice && !"lpbu".chars().all(|c| a.1.contains(c) || b.1.contains(c))
+    };
     for a in DEEDS.iter().filter(|a| is_long() && is_wanted(a.0)) {
         for b in DEEDS.iter().filter(|b| leaves_one(a, b)) {
             try_it(&[*a, *b]);
@@ -199,4 +213,21 @@ fn work_removed_by_hand_in_any_combination_comes_back_whole() {
     }
     assert_eq!(p.json(&["wo", "list"]).as_array().unwrap().len(), 7);
     assert_eq!(p.vermas(&["fsck"]).code, Some(0));
+}
+
+#[test]
+fn a_gap_in_the_history_is_mended_by_rebuild_from_what_the_log_has() {
+    let p = Place::new();
+    let ids: Vec<String> = (1..=3).map(|i| p.create(&format!("order {i}"))).collect();
+    let gap = p.git(&["rev-parse", "vermas/state~1"]);
+    let (folder, name) = gap.trim().split_at(2);
+    std::fs::remove_file(p.app.join(".git/objects").join(folder).join(name)).unwrap();
+    let found = p.vermas(&["fsck"]);
+    assert!(found.code == Some(1) && found.out.contains("git vermas rebuild"), "{found:?}");
+    let said = p.vermas(&["rebuild"]);
+    assert!(said.code == Some(0) && said.err.contains("could not be read"), "{said:?}");
+    let on_branch = sh(&p, "git ls-tree -r --format='%(objectname)' vermas/state -- events | git cat-file --batch");
+    assert!(ids.iter().all(|id| on_branch.out.contains(id)), "{on_branch:?}");
+    assert_eq!(p.vermas(&["fsck"]).code, Some(0));
+    assert_eq!(sh(&p, "git log vermas/state && git gc -q").code, Some(0));
 }
