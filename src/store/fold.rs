@@ -223,11 +223,19 @@ fn text<T: Serialize>(value: &T) -> Result<String> {
 
 /// All events of a subject, from the log.
 pub fn events_of(cache: &Cache, log: &dyn Lines, subject: &str) -> Result<Vec<Event>> {
-    let mut q = cache.db.prepare_cached("SELECT off, len FROM events WHERE subject=? ORDER BY off")?;
-    let mut rows = q.query([subject])?;
-    let mut events = Vec::new();
-    while let Some(r) = rows.next()? {
-        let (off, len): (i64, i64) = (r.get(0)?, r.get(1)?);
+    events_where(cache, log, "subject=?", subject)
+}
+
+/// The events that one bound value chooses, as they stand in the log.
+///
+/// Sorted here: by `ORDER BY` in the statement it would be prepared anew for each value, which costs more than the query.
+pub fn events_where(cache: &Cache, log: &dyn Lines, chosen: &str, value: &str) -> Result<Vec<Event>> {
+    let mut q = cache.db.prepare_cached(&format!("SELECT off, len FROM events WHERE {chosen}"))?;
+    let places = q.query_map([value], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let mut places: Vec<(i64, i64)> = places.collect::<std::result::Result<_, _>>()?;
+    places.sort_unstable();
+    let mut events = Vec::with_capacity(places.len());
+    for (off, len) in places {
         events.extend(event_at(log, off, len)?);
     }
     Ok(events)
@@ -287,13 +295,18 @@ fn save_order(cache: &Cache, f: &Folded<Order>) -> Result<Vec<String>> {
     Ok(waiting.collect::<std::result::Result<_, _>>()?)
 }
 
+/// What an order depends on, sorted; here and not by the statement, for the reason that [`events_where`] names.
+pub fn dependencies(cache: &Cache, id: &str) -> Result<Vec<String>> {
+    let mut q = cache.db.prepare_cached("SELECT dep FROM deps WHERE id=?")?;
+    let mut deps: Vec<String> = q.query_map([id], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?;
+    deps.sort_unstable();
+    Ok(deps)
+}
+
 /// What an order waits for, as a JSON array of ids; `None` where it waits for nothing.
 fn waits(cache: &Cache, id: &str) -> Result<Option<String>> {
-    let mut q = cache.db.prepare_cached("SELECT dep FROM deps WHERE id=? ORDER BY dep")?;
-    let mut rows = q.query([id])?;
     let mut open: Vec<String> = Vec::new();
-    while let Some(r) = rows.next()? {
-        let dep: String = r.get(0)?;
+    for dep in dependencies(cache, id)? {
         if is_closed(cache, &dep)? != Some(true) {
             open.push(dep);
         }

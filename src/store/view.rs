@@ -6,7 +6,7 @@ use rusqlite::OptionalExtension;
 
 use super::cache::Cache;
 use super::error::{Result, StoreError};
-use super::fold::{event_at, events_of, parse};
+use super::fold::{dependencies, event_at, events_of, events_where, parse};
 use super::lines::Lines;
 use super::lists::OrderRow;
 use crate::domain::agent::Agent;
@@ -61,9 +61,7 @@ impl<'a> View<'a> {
 
     /// What an order directly waits for: (id, row where it is known).
     pub fn dependencies(&self, id: &str) -> Result<Vec<(String, Option<OrderRow>)>> {
-        let mut q = self.cache.db.prepare_cached("SELECT dep FROM deps WHERE id=? ORDER BY dep")?;
-        let ids: Vec<String> = q.query_map([id], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?;
-        ids.into_iter().map(|dep| Ok((dep.clone(), self.order_row(&dep)?))).collect()
+        dependencies(self.cache, id)?.into_iter().map(|dep| Ok((dep.clone(), self.order_row(&dep)?))).collect()
     }
 
     /// The ids of orders that wait for this one.
@@ -230,14 +228,7 @@ impl<'a> View<'a> {
 
     /// One event by its id; several where two lines share it.
     pub fn event(&self, id: &str) -> Result<Vec<Event>> {
-        let mut q = self.cache.db.prepare_cached("SELECT off, len FROM events WHERE id=? ORDER BY off")?;
-        let places: Vec<(i64, i64)> =
-            q.query_map([id], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<std::result::Result<_, _>>()?;
-        let mut all = Vec::new();
-        for (off, len) in places {
-            all.extend(event_at(self.log, off, len)?);
-        }
-        Ok(all)
+        events_where(self.cache, self.log, "id=?", id)
     }
 
     /// Every event, in the total order. Reads the whole log.
