@@ -237,10 +237,11 @@ impl From<StoreError> for Fault {
                 let plain: Self = source.into();
                 plain.hints.into_iter().fold(Self::failed(text), Self::hint)
             }
-            StoreError::Unknown { source, .. } => {
+            StoreError::Unknown { source, about, .. } => {
                 let plain: Self = source.into();
+                let look = about.map_or("events tail".to_owned(), |order| format!("wo show {order} --history"));
                 let fault = Self::new(Kind::Unknown, text)
-                    .hint("look before you try again: what was written is shown by git vermas events tail");
+                    .hint(format!("look before you try again: where it was done it is shown by git vermas {look}"));
                 plain.hints.into_iter().fold(fault, Self::hint)
             }
             StoreError::Cache { .. } if e.is_full_disk() => crate::sys::fs::no_room().into(),

@@ -84,7 +84,7 @@ pub(super) fn install(dir: &Path, hook: Hook) -> io::Result<()> {
     }
     fs::create_dir_all(dir)?;
     let fresh = dir.join(format!("{}.vermas-new", hook.name()));
-    fs::replace(&fresh, installed_text(hook.script()).as_bytes())?;
+    fs::replace_synced(&fresh, installed_text(hook.script()).as_bytes())?;
     fs::set_mode(&fresh, MODE)?;
     fs::rename(&fresh, &path)
 }

@@ -1,6 +1,6 @@
 //! Refs, moved by compare-and-swap and synced before the new value can be seen.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
@@ -55,7 +55,15 @@ impl Repo {
     /// Moves refs together. After a crash each holds its old value or its new one, and the new one is synced.
     ///
     /// A ref that is not where it was expected gives [`RepoError::Moved`]: the caller reads it again and decides anew.
-    pub fn move_refs(&self, moves: &[RefMove], message: &str, by: &Author) -> Result<(), RepoError> {
+    ///
+    /// `note` is synced before the first ref moves, in one go with the locks.
+    pub fn move_refs(
+        &self,
+        moves: &[RefMove],
+        message: &str,
+        by: &Author,
+        note: Option<&Path>,
+    ) -> Result<(), RepoError> {
         if !self.has_file_refs() {
             return self.move_by_program(moves, message);
         }
@@ -74,8 +82,8 @@ impl Repo {
             .prepare(edits, fail, fail)
             .map_err(|e| self.why_not_moved(moves, &e.to_string()))?;
         // A ref that already has its value needs no lock file.
-        let locks: Vec<PathBuf> = moves.iter().map(|m| self.lock_path(&m.name)).collect();
-        sys::fs::sync_paths(&locks)?;
+        let locks = moves.iter().map(|m| self.lock_path(&m.name));
+        sys::fs::sync_paths(&note.map(Path::to_owned).into_iter().chain(locks).collect::<Vec<_>>())?;
         let time = format!("{} +0000", by.seconds);
         let who =
             gix::actor::SignatureRef { name: by.name.as_str().into(), email: by.email.as_str().into(), time: &time };

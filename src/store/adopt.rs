@@ -11,6 +11,7 @@ use super::error::{Result, StoreError};
 use super::fold::events_of;
 use super::write::Tx;
 use crate::domain::causal::{Folded, fold};
+use crate::domain::event::Event;
 use crate::domain::order::Order;
 use crate::domain::{RefId, Timestamp, record};
 use crate::sys::fs::{self, Stamp};
@@ -265,15 +266,12 @@ impl Tx<'_> {
             return Ok(());
         }
         let stated = stated.unwrap_or(order.updated_at());
+        if self.was_once(id, stated, line)? {
+            // The file was written back as somebody had read it before this record changed.
+            return Ok(());
+        }
         let projected = self.projected(Table::Orders, id.as_str())?;
         let base = if projected == Some(sum(wire_json::line(&current).as_bytes())) {
-            if stated < order.updated_at()
-                && let Some(older) = self.record_at(id, stated)?
-                && record::changed_order(&older, line).is_empty()
-            {
-                // The whole file was written back as somebody had read it before this record changed.
-                return Ok(());
-            }
             current
         } else {
             // We changed the record since the file was written: the writer saw what stood there, not what is now.
@@ -294,6 +292,23 @@ impl Tx<'_> {
         events.retain(|e| e.at.millis() <= at.millis());
         let f: Folded<Order> = fold(events);
         Ok(f.state.created.then(|| f.state.record()))
+    }
+
+    /// Whether a line shows the record as it once was at this time. Where a clock is ahead, many changes carry the same one.
+    fn was_once(&mut self, id: &RefId, at: Timestamp, line: &Map<String, Value>) -> Result<bool> {
+        let mut events = events_of(self.cache, &self.log, &format!("order/{id}"))?;
+        events.retain(|e| e.at.millis() <= at.millis());
+        events.sort_by(Event::order);
+        for _ in 0..MOST_VERSIONS {
+            let f: Folded<Order> = fold(events.clone());
+            if f.state.created && record::changed_order(&f.state.record(), line).is_empty() {
+                return Ok(true);
+            }
+            if events.pop().is_none_or(|e| e.at.millis() < at.millis()) {
+                break;
+            }
+        }
+        Ok(false)
     }
 
     /// The order as its line in the file shows it, where that is not long ago.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::domain::Refusal;
+use crate::domain::{OrderId, Refusal};
 use crate::git::RepoError;
 
 #[derive(Debug, thiserror::Error)]
@@ -20,9 +20,10 @@ pub enum StoreError {
     Busy { what: &'static str, seconds: u64 },
     #[error("the state branch was moved by others each time it was looked at")]
     Raced,
-    /// It is not known whether the change reached the disk: it may count, and whoever tries again looks first.
+    /// It is not known whether the change reached the disk: it may count, and whoever tries again looks first, at the order
+    /// that it is about where there is one.
     #[error("outcome unknown: {what}: {}", crate::sys::fs::plain(source))]
-    Unknown { what: String, source: io::Error },
+    Unknown { what: String, source: io::Error, about: Option<OrderId> },
     /// The state is looked at as it was, and the past does not change.
     #[error("the past cannot be changed")]
     Past,
@@ -39,7 +40,15 @@ impl StoreError {
     /// The same where it is not known what of it counts.
     pub(super) fn into_unknown(self) -> Self {
         match self {
-            Self::Io { what, source } => Self::Unknown { what: format!("cannot {what}"), source },
+            Self::Io { what, source } => Self::Unknown { what: format!("cannot {what}"), source, about: None },
+            other => other,
+        }
+    }
+
+    /// The same with where to look whether it was done.
+    pub(super) fn about(self, order: Option<&OrderId>) -> Self {
+        match self {
+            Self::Unknown { what, source, .. } => Self::Unknown { what, source, about: order.cloned() },
             other => other,
         }
     }

@@ -156,6 +156,11 @@ impl Overlay {
         Ok(())
     }
 
+    /// Whether there is something that the cache does not have.
+    pub fn is_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
     /// Whether so many subjects are held that a bulk load should write them back.
     pub fn is_large(&self) -> bool {
         self.slots.len() > MOST_HELD || self.weight > HEAVIEST

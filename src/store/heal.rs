@@ -3,6 +3,7 @@
 //! Everything here is cheap where nothing is broken: it looks at what the publisher reads anyway.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::branch;
@@ -73,6 +74,10 @@ impl Store {
         let Some(intent) = fs::Stamp::of(&self.places.intent()) else { return Ok(()) };
         self.repo.remove_emptied_objects(intent.mtime_ns).map_err(StoreError::io("look for emptied objects"))?;
         self.clear_leftovers()?;
+        if self.our_locks().iter().any(|l| fs::exists(l)) {
+            // Without it nobody could ever tell whose lock that is.
+            return Ok(());
+        }
         fs::remove_file(&self.places.intent()).map_err(StoreError::io("clear the intent"))
     }
 
@@ -92,33 +97,42 @@ impl Store {
 
     /// Removes the locks that a killed publisher of ours left on refs. We hold the publishing lock, so that publisher is gone.
     pub(super) fn reclaim_locks(&self) -> Result<()> {
-        self.reclaim_lock(&self.places.state_ref)?;
-        self.reclaim_lock(Places::BACKUP_REF)?;
+        for lock in self.our_locks() {
+            self.reclaim_lock(&lock)?;
+        }
         self.reclaim_packed_lock()
+    }
+
+    fn our_locks(&self) -> [PathBuf; 2] {
+        [self.repo.lock_path(&self.places.state_ref), self.repo.lock_path(Places::BACKUP_REF)]
     }
 
     /// Where refs are packed, moving one locks `packed-refs`, too. That lock is empty, ours or not: it is taken for ours if it
     /// came with an intent that was left, and given time in case it is that of a git that packs refs in this very moment.
     fn reclaim_packed_lock(&self) -> Result<()> {
         let lock = self.repo.common_dir().join("packed-refs.lock");
-        let (Some(found), Some(intent)) = (fs::Stamp::of(&lock), fs::Stamp::of(&self.places.intent())) else {
+        if fs::Stamp::of(&lock).is_some_and(|s| s.size == 0) { self.reclaim_by_age(&lock) } else { Ok(()) }
+    }
+
+    /// Removes a lock that came right behind an intent that was left, and that nobody touches for a while.
+    fn reclaim_by_age(&self, lock: &Path) -> Result<()> {
+        let (Some(found), Some(intent)) = (fs::Stamp::of(lock), fs::Stamp::of(&self.places.intent())) else {
             return Ok(());
         };
         let later = found.mtime_ns.saturating_sub(intent.mtime_ns);
-        if found.size != 0 || !(0..=LOCKED_WITHIN_NS).contains(&later) {
+        if !(0..=LOCKED_WITHIN_NS).contains(&later) {
             return Ok(());
         }
         let age = clock::now_millis().saturating_sub(found.mtime_ns / 1_000_000);
         clock::sleep(LEFT_AFTER.saturating_sub(Duration::from_millis(u64::try_from(age).unwrap_or_default())));
-        if fs::Stamp::of(&lock) == Some(found) {
-            fs::remove_file(&lock).map_err(StoreError::io("remove a lock that a killed command left"))?;
+        if fs::Stamp::of(lock) == Some(found) {
+            fs::remove_file(lock).map_err(StoreError::io("remove a lock that a killed command left"))?;
         }
         Ok(())
     }
 
-    fn reclaim_lock(&self, name: &str) -> Result<()> {
-        let lock = self.repo.lock_path(name);
-        if !fs::exists(&lock) {
+    fn reclaim_lock(&self, lock: &Path) -> Result<()> {
+        if !fs::exists(lock) {
             return Ok(());
         }
         let Some(intent) = fs::read_if_there(&self.places.intent()).map_err(StoreError::io("read the intent"))? else {
@@ -126,10 +140,14 @@ impl Store {
         };
         let intent = String::from_utf8_lossy(&intent).into_owned();
         let new = intent.split_whitespace().nth(3).unwrap_or_default();
-        let content = fs::read(&lock).unwrap_or_default();
+        if new.is_empty() {
+            // A power cut may leave of the intent only that there was one.
+            return self.reclaim_by_age(lock);
+        }
+        let content = fs::read(lock).unwrap_or_default();
         let content = String::from_utf8_lossy(&content).trim_matches(['\0', '\n', ' ']).to_owned();
-        if !new.is_empty() && new.starts_with(&content) {
-            fs::remove_file(&lock).map_err(StoreError::io("remove a lock that a killed command left"))?;
+        if new.starts_with(&content) {
+            fs::remove_file(lock).map_err(StoreError::io("remove a lock that a killed command left"))?;
         }
         Ok(())
     }
@@ -235,7 +253,7 @@ impl Store {
         fs::put(&self.places.intent(), intent_text(first.new).as_bytes())
             .map_err(StoreError::io("note what is about to be committed"))?;
         let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
-        let moved = self.repo.move_refs(moves, message, &by);
+        let moved = self.repo.move_refs(moves, message, &by, Some(&self.places.intent()));
         let _ = fs::remove_file(&self.places.intent());
         Ok(moved?)
     }

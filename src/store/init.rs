@@ -107,7 +107,7 @@ pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
             let file = places.work.join(path);
             if !fs::exists(&file) {
                 fs::create_dir_all(&places.templates()).map_err(StoreError::io("make the templates"))?;
-                fs::replace(&file, text.as_bytes()).map_err(StoreError::io("write a template"))?;
+                fs::replace_synced(&file, text.as_bytes()).map_err(StoreError::io("write a template"))?;
             }
         }
     }
@@ -152,7 +152,7 @@ fn exclude(repo: &Repo, places: &Places) -> Result<Vec<String>> {
         }
         new.push_str(&missing.iter().map(|l| format!("{l}\n")).collect::<String>());
         fs::create_dir_all(&repo.common_dir().join("info")).map_err(StoreError::io("write info/exclude"))?;
-        fs::replace(&path, new.as_bytes()).map_err(StoreError::io("write info/exclude"))?;
+        fs::replace_synced(&path, new.as_bytes()).map_err(StoreError::io("write info/exclude"))?;
     }
     Ok(missing)
 }

@@ -168,7 +168,7 @@ impl Store {
     fn sync_log(&self) -> Result<()> {
         let file = fs::open_append_shared(&self.places.log()).map_err(StoreError::io("open .work/events.jsonl"))?;
         fs::sync_data(&file, &self.places.log())
-            .map_err(|source| StoreError::Unknown { what: "cannot sync .work/events.jsonl".to_owned(), source })
+            .map_err(|source| StoreError::Io { what: "sync .work/events.jsonl".to_owned(), source }.into_unknown())
     }
 
     fn is_covered(&self, end: u64) -> Result<bool> {
@@ -316,7 +316,7 @@ impl Store {
             Some(t) => t,
             None => {
                 let root = super::init::root_commit(&self.repo)?;
-                self.repo.sync_objects(&[root])?;
+                self.repo.sync_objects(&[self.repo.commit(root)?.tree, root])?;
                 root
             }
         };

@@ -134,7 +134,7 @@ impl Store {
         let file = self.places.work.join(&path);
         let folder = file.parent().unwrap_or(&self.places.work).to_owned();
         fs::create_dir_all(&folder).map_err(StoreError::io("make the folder of evidence"))?;
-        fs::replace(&file, bytes).map_err(StoreError::io(format!("write .work/{path}")))?;
+        fs::replace_synced(&file, bytes).map_err(StoreError::io(format!("write .work/{path}")))?;
         self.look_for_evidence = true;
         Ok(path)
     }
@@ -215,7 +215,7 @@ impl Tx<'_> {
         }
         fs::create_dir_all(&folder).map_err(StoreError::io(format!("write .work/{path}")))?;
         if fs::read_if_there(&file).ok().flatten().as_deref() != Some(bytes) {
-            fs::replace(&file, bytes).map_err(StoreError::io(format!("write .work/{path}")))?;
+            fs::replace_synced(&file, bytes).map_err(StoreError::io(format!("write .work/{path}")))?;
         }
         self.note_text(path)
     }

@@ -62,6 +62,8 @@ pub struct Tx<'a> {
 struct Recorded<T> {
     value: T,
     events: Vec<String>,
+    /// The order that it is about, of several the first.
+    about: Option<OrderId>,
     end: Option<u64>,
 }
 
@@ -251,12 +253,20 @@ impl<'a> Tx<'a> {
             }
             self.cache.set_built(&built)?;
         }
-        self.overlay.flush(self.cache, &self.log, &[])?;
-        let clock = serde_json::to_string(&self.clock).unwrap_or_default();
-        self.cache.set_meta("clock", &clock)?;
+        self.leave()?;
         self.quarantine.save(self.places)?;
         self.settle_retired()?;
         Ok((events.into_iter().map(|e| e.id).collect(), built.offset))
+    }
+
+    /// Writes back what was changed of the subjects, and the clock that saw it.
+    fn leave(&mut self) -> Result<()> {
+        if !self.overlay.is_changed() {
+            return Ok(());
+        }
+        self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
+        let clock = serde_json::to_string(&self.clock).unwrap_or_default();
+        self.cache.set_meta("clock", &clock)
     }
 
     /// The checksum kept as the log's tail, from the bytes just written where they suffice.
@@ -310,10 +320,10 @@ impl Store {
         &mut self,
         decide: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<Done<T>, E> {
-        let Recorded { value, events, end } = self.record(decide)?;
+        let Recorded { value, events, about, end } = self.record(decide)?;
         if let Some(end) = end {
             let published = self.has_loose().and_then(|loose| if loose { self.publish_through(end) } else { Ok(()) });
-            published.or_else(|e| self.is_in_the_log(e))?;
+            published.or_else(|e| self.is_in_the_log(e)).map_err(|e| e.about(about.as_ref()))?;
         }
         Ok(Done { value, events, warnings: std::mem::take(&mut self.warnings) })
     }
@@ -327,19 +337,21 @@ impl Store {
         let (mut decided, mut appended) = (None, false);
         let ended = self.with_state(|tx| {
             let value = decide(tx).map_err(Failed::Decision)?;
-            decided = Some((value, tx.unsaved.iter().map(|e| e.id.clone()).collect()));
+            let order = |e: &Event| e.subject()?.strip_prefix("order/")?.parse().ok();
+            let about: Option<OrderId> = tx.unsaved.iter().find_map(order);
+            decided = Some((value, tx.unsaved.iter().map(|e| e.id.clone()).collect(), about));
             let finished = tx.finish();
             appended = tx.appended;
             Ok((finished?.1, std::mem::take(&mut tx.warnings)))
         });
         match (ended, decided) {
-            (Ok((end, warnings)), Some((value, events))) => {
+            (Ok((end, warnings)), Some((value, events, about))) => {
                 self.warnings.extend(warnings);
-                Ok(Recorded { value, events, end: Some(end) })
+                Ok(Recorded { value, events, about, end: Some(end) })
             }
-            (Err(Failed::Store(e)), Some((value, events))) if appended => {
-                self.is_in_the_log(e)?;
-                Ok(Recorded { value, events, end: None })
+            (Err(Failed::Store(e)), Some((value, events, about))) if appended => {
+                self.is_in_the_log(e).map_err(|e| e.about(about.as_ref()))?;
+                Ok(Recorded { value, events, about, end: None })
             }
             (Err(Failed::Decision(e)), _) => Err(e),
             (Err(Failed::Store(e)), _) => Err(e.into()),
@@ -394,6 +406,8 @@ impl Store {
                 }
                 match f(&mut tx) {
                     Ok(value) => {
+                        // What the log has gained counts as read now, so that it must be seen, too.
+                        tx.leave()?;
                         cache.commit()?;
                         Ok(value)
                     }

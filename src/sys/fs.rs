@@ -121,8 +121,13 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, bytes, 0o644, false)
 }
 
-/// Like [`replace`], private to the user, and synced before the rename: after a power cut, too, the file holds the old
-/// bytes or the new ones.
+/// Like [`replace`], and synced before the rename: after a power cut, too, the file holds the old bytes or the new ones. For
+/// what an empty file in its place would be taken for a person's wish.
+pub fn replace_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, bytes, 0o644, true)
+}
+
+/// Like [`replace_synced`], private to the user.
 pub fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, bytes, 0o600, true)
 }

@@ -96,6 +96,20 @@ fn locks_that_a_killed_publisher_left_are_taken_away_and_those_of_others_are_not
 }
 
 #[test]
+fn a_power_cut_that_leaves_of_the_intent_an_empty_file_leaves_no_ref_locked() {
+    let (p, mut store) = set_up();
+    let tip = git(&p.path, &["rev-parse", "vermas/state"]);
+    std::fs::write(store.places().intent(), "").unwrap();
+    let locks = ["heads/vermas/state", "vermas/backup"].map(|r| p.path.join(".git/refs").join(format!("{r}.lock")));
+    for lock in &locks {
+        std::fs::write(lock, format!("{tip}\n")).unwrap();
+    }
+    create(&mut store, "After the cut");
+    assert!(!locks.iter().any(|l| l.exists()) && !store.places().intent().exists());
+    git(&p.path, &["gc", "-q"]);
+}
+
+#[test]
 fn setting_up_twice_changes_nothing() {
     let (p, store) = set_up();
     let before = git(&p.path, &["rev-parse", "vermas/state"]);
@@ -151,6 +165,29 @@ fn a_foreign_line_is_adopted_and_a_changed_one_too() {
     let count = store.view().unwrap().count_events().unwrap();
     assert_eq!(store.view().unwrap().count_events().unwrap(), count);
     assert!(std::fs::read_to_string(&file).unwrap().contains("\"x\":1"));
+}
+
+#[test]
+fn a_list_that_is_written_back_as_it_was_read_takes_nothing_back_where_a_clock_is_ahead() {
+    let (p, mut store) = set_up();
+    let ahead = "{\"event_id\":\"evt-0009x3k7q2mz\",\"event_type\":\"work_order.created\",\"actor\":\"py\",\
+                 \"timestamp\":\"2199-01-06T12:00:00.500Z\",\"data\":{\"work_order_id\":\"wo-py1\",\"title\":\"Ahead\"}}\n";
+    let mut log = std::fs::OpenOptions::new().append(true).open(store.places().log()).unwrap();
+    std::io::Write::write_all(&mut log, ahead.as_bytes()).unwrap();
+    let id = create(&mut store, "Closed soon");
+    let change = |store: &mut Store, key: &str, value: &str| {
+        let data = serde_json::json!({"work_order_id": id, "changes": {key: value}});
+        let draft = git_vermas::domain::event::Draft::new("work_order.updated", &AgentId::ceo(), data);
+        store.write::<_, StoreError>(|tx| tx.emit(&draft)).unwrap();
+    };
+    change(&mut store, "title", "First");
+    let file = p.path.join(".work/work_orders.jsonl");
+    let read = std::fs::read_to_string(&file).unwrap();
+    change(&mut store, "title", "Second");
+    change(&mut store, "description", "at length");
+    std::fs::write(&file, read).unwrap();
+    let order = store.view().unwrap().order(&id).unwrap().unwrap();
+    assert_eq!((order.title(), order.record()["description"].as_str()), ("Second", Some("at length")));
 }
 
 #[test]

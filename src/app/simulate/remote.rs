@@ -101,7 +101,7 @@ pub fn set(repo: &Repo, name: &str, to: Option<Oid>) -> Result<(), RepoError> {
         Some(new) if old == Some(new) => Ok(()),
         Some(new) => {
             let by = repo.author(clock::now_millis() / 1000);
-            repo.move_refs(&[RefMove { name: name.to_owned(), new, old }], "simulated", &by)
+            repo.move_refs(&[RefMove { name: name.to_owned(), new, old }], "simulated", &by, None)
         }
         None => repo.remove_ref(name),
     }

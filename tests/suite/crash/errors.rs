@@ -103,6 +103,22 @@ fn an_error_at_any_call_of_any_changing_command_gives_a_true_answer_and_loses_no
 }
 
 #[test]
+fn an_outcome_that_is_not_known_names_the_order_to_look_at() {
+    let scene = Scene::new();
+    let case = *CHANGES.iter().find(|c| c.words.starts_with("wo create")).unwrap();
+    scene.restore();
+    let args = scene.words(case);
+    let is_sync = |p: &Point| p.text.starts_with("Sync") && p.text.ends_with("events.jsonl");
+    let Some(point) = own_points(&scene, case.dir, &args).into_iter().find(is_sync) else { return };
+    scene.restore();
+    let said = stopped(&scene, case.dir, &args, &point, "eio").unwrap();
+    assert_eq!(said.code, Some(6), "{said:?}");
+    let look = said.err.split("git vermas wo show ").nth(1).unwrap_or_else(|| panic!("{said:?}"));
+    let id = look.split_whitespace().next().unwrap();
+    assert!(scene.vermas(case.dir, &format!("wo show {id} --history")).out.contains(id), "the line stands in the log");
+}
+
+#[test]
 fn an_error_at_any_call_of_a_reading_command_shows_all_or_says_that_it_cannot() {
     if !has_strace() {
         return;
