@@ -74,6 +74,15 @@ fn default_of(repo: &Repo, key: &str) -> Option<String> {
 pub fn set(repo: &Repo, key: &str, value: &str) -> Result<String, Fault> {
     let key = known(key)?;
     table::check(&key, value).map_err(|why| Fault::usage(format!("{key}: {why}")))?;
+    if key == "vermas.branch" {
+        let name = format!("refs/heads/{}", value.strip_prefix("refs/heads/").unwrap_or(value));
+        if let Some(tip) = repo.ref_target(&name)?
+            && !crate::store::is_state(repo, tip)?
+        {
+            return Err(Fault::conflict(format!("the branch {value} is there and holds no state"))
+                .hint("name one of its own for the state"));
+        }
+    }
     Cmd::new("git")
         .arg("--git-dir")
         .arg(repo.common_dir())

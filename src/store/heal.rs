@@ -27,11 +27,16 @@ fn intent_text(new: Oid) -> String {
     format!("{pid} {} {} {new}\n", process::start_time(pid).unwrap_or_default(), fs::boot_id())
 }
 
+/// The tip that was published last, as far as that is noted.
+fn noted_tip(places: &Places) -> Option<Oid> {
+    let noted = fs::read_if_there(&places.committed()).ok().flatten()?;
+    String::from_utf8_lossy(&noted).split_whitespace().nth(2).and_then(crate::git::objects::parse_oid)
+}
+
 /// The tips that are remembered beside the branch: the one last published, which git may have collected since, and the
 /// copy against deletion.
 pub(super) fn earlier_tips(repo: &Repo, places: &Places) -> Vec<Oid> {
-    let noted = fs::read_if_there(&places.committed()).ok().flatten().unwrap_or_default();
-    let noted = String::from_utf8_lossy(&noted).split_whitespace().nth(2).and_then(crate::git::objects::parse_oid);
+    let noted = noted_tip(places);
     let backup = repo.ref_target(Places::BACKUP_REF).ok().flatten();
     [noted, backup].into_iter().flatten().collect()
 }
@@ -172,7 +177,7 @@ impl Store {
     /// Whether a commit and what a publisher needs of it can be read. Where what was published last is not known any more,
     /// or all is made anew, nothing is taken on trust.
     fn is_readable(&mut self, tip: Oid) -> bool {
-        let doubted = self.thorough || !fs::exists(&self.places.committed());
+        let doubted = self.thorough || noted_tip(&self.places).is_none();
         if !self.has_segments(tip) || (doubted && !self.is_whole(tip)) || (self.thorough && !self.has_history(tip)) {
             return false;
         }
@@ -221,27 +226,31 @@ impl Store {
         let mut seen = BTreeSet::new();
         let sound = candidates.into_iter().find(|c| seen.insert(*c) && self.is_whole(*c) && self.has_history(*c));
         for name in [self.places.state_ref.clone(), Places::BACKUP_REF.to_owned()] {
-            if self.repo.ref_target(&name).is_err() || sound.is_none() {
+            if self.repo.ref_target(&name).is_err() {
                 // An empty or garbled ref file stops the person's own fetch and gc.
                 fs::remove_file(&self.repo.loose_ref_path(&name)).map_err(StoreError::io("remove a broken ref"))?;
             }
         }
-        let now = self.repo.ref_target(&self.places.state_ref)?;
-        let what = match sound {
-            Some(oid) => {
-                let backup = self.repo.ref_target(Places::BACKUP_REF)?;
-                let names = [(&self.places.state_ref, now), (&Places::BACKUP_REF.to_owned(), backup)];
-                let moves = names.into_iter().filter(|(_, old)| *old != Some(oid));
-                let moves = moves.map(|(name, old)| RefMove { name: name.clone(), new: oid, old });
-                self.move_state(&moves.collect::<Vec<_>>(), "vermas: mend the state branch")?;
-                format!("put back to {oid}, the newest state that can be read")
-            }
-            None => "begun anew from the log".to_owned(),
+        let (oid, what) = match sound {
+            Some(oid) => (oid, format!("put back to {oid}, the newest state that can be read")),
+            None => (self.begin()?, "begun anew from the log".to_owned()),
         };
+        let name = |n: &str| Ok::<_, StoreError>((n.to_owned(), self.repo.ref_target(n)?));
+        let names = [name(&self.places.state_ref)?, name(Places::BACKUP_REF)?];
+        let moves = names.into_iter().filter(|(_, old)| *old != Some(oid));
+        let moves: Vec<_> = moves.map(|(name, old)| RefMove { name, new: oid, old }).collect();
+        self.move_state(&moves, "vermas: mend the state branch")?;
         // What its reflog still names of the broken states would stop the person's own gc.
         let _ = history::forget_broken(&Git::new(self.repo.common_dir()), &self.places.state_ref);
         self.warnings.push(format!("the branch {} could not be read; {what}", self.places.branch()));
-        Ok(sound)
+        Ok(Some(oid))
+    }
+
+    /// The commit that every state begins with, synced.
+    pub(super) fn begin(&self) -> Result<Oid> {
+        let root = super::init::root_commit(&self.repo)?;
+        self.repo.sync_objects(&[self.repo.commit(root)?.tree, root])?;
+        Ok(root)
     }
 
     /// Moves the branch, and what moves with it, to a commit: the one way in which it ever moves. Called under the

@@ -59,7 +59,7 @@ pub use past::Point;
 pub use places::Places;
 pub use quarantine::{Quarantined, list as quarantined};
 pub use rebuild::Rebuilt;
-pub use tree::{StateTree, state_tree};
+pub use tree::{StateTree, is_state, state_tree};
 pub use union::Merged;
 pub use view::View;
 pub use write::{Done, Tx};

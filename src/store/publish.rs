@@ -314,11 +314,7 @@ impl Store {
     fn base_of(&self, tip: Option<Oid>) -> Result<Base> {
         let parent = match tip {
             Some(t) => t,
-            None => {
-                let root = super::init::root_commit(&self.repo)?;
-                self.repo.sync_objects(&[self.repo.commit(root)?.tree, root])?;
-                root
-            }
+            None => self.begin()?,
         };
         let root = self.repo.tree(self.repo.commit(parent)?.tree)?;
         Ok(Base { parents: vec![parent], root, message: None })

@@ -4,9 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Result;
 use crate::git::{EntryKind, Oid, Repo};
+use crate::wire::segment;
 
 /// Folders whose files are looked at, and how many levels of folders there are below the root.
 const FOLDERS: &[(&str, usize)] = &[("events", 2), ("templates", 1), ("processes", 1)];
+
+/// Whether a commit holds a state, and not somebody's code: nothing at all, a projection, or the events of a replica.
+pub fn is_state(repo: &Repo, commit: Oid) -> Result<bool> {
+    let root = repo.tree(repo.commit(commit)?.tree)?;
+    for e in &root {
+        let is_state = match e.name.as_str() {
+            "work_orders.jsonl" | "messages.jsonl" => e.kind == EntryKind::File,
+            "events" if e.kind == EntryKind::Tree => {
+                repo.tree(e.oid)?.iter().any(|e| e.kind == EntryKind::Tree && segment::is_replica(&e.name))
+            }
+            _ => false,
+        };
+        if is_state {
+            return Ok(true);
+        }
+    }
+    Ok(root.is_empty())
+}
 
 /// The files of a state's tree.
 #[derive(Debug, Clone, Default)]

@@ -435,6 +435,9 @@ impl Store {
             return Ok(Some(tip));
         }
         let built = self.cache.as_ref().map(Cache::built).transpose()?.unwrap_or_default();
+        if crate::git::objects::parse_oid(&built.tip) != Some(tip) {
+            self.refuse_code(tip)?;
+        }
         let log = fs::Stamp::of(&self.places.log());
         // What was read of another log is about to be forgotten.
         let is_kept = !self.rebuild
@@ -446,6 +449,17 @@ impl Store {
         };
         let log_is_empty = log.is_none_or(|s| s.size == 0);
         Ok(Some(tip).filter(|_| is_sound || (log_is_empty && self.lost_tip().is_none())))
+    }
+
+    /// Refuses a branch that never held a state: a setting that names the wrong one would put events beside a person's code. A
+    /// branch of ours that somebody moved elsewhere is mended.
+    pub(super) fn refuse_code(&self, tip: Oid) -> Result<()> {
+        let holds = |tip: Oid| super::tree::is_state(&self.repo, tip).unwrap_or(true);
+        if holds(tip) || self.repo.reflog(&self.places.state_ref).into_iter().any(|t| self.is_whole(t) && holds(t)) {
+            return Ok(());
+        }
+        let refusal = Refusal::state(format!("the branch {} holds no state, but something else", self.places.branch()));
+        Err(refusal.hint("name a branch of its own for it: git vermas config set vermas.branch NAME").into())
     }
 
     fn lock_state(&self) -> Result<lock::FileLock> {

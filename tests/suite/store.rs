@@ -232,3 +232,27 @@ fn a_branch_that_is_put_back_gets_no_event_twice() {
         }
     }
 }
+
+#[test]
+fn a_branch_that_holds_code_is_not_written_to() {
+    let (p, mut store) = set_up();
+    create(&mut store, "Ours");
+    std::fs::write(p.path.join("code"), "").unwrap();
+    git(&p.path, &["add", "code"]);
+    git(&p.path, &["-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "code"]);
+    let code = git(&p.path, &["rev-parse", "main"]);
+    git(&p.path, &["config", "vermas.branch", "main"]);
+    let mut wrong = open(&p.path);
+    let wish = NewOrder { title: "Nowhere".to_owned(), ..NewOrder::default() };
+    let refused = wrong.write::<_, StoreError>(|tx| {
+        let drafts = order::create(&tx.new_id("wo"), &wish, &AgentId::ceo())?;
+        tx.emit_all(&drafts)
+    });
+    assert!(refused.is_err_and(|e| e.to_string().contains("main holds no state")));
+    assert_eq!(git(&p.path, &["rev-parse", "main"]), code);
+    assert!(!std::fs::read_to_string(p.path.join(".work/events.jsonl")).unwrap().contains("Nowhere"));
+    git(&p.path, &["config", "vermas.branch", "vermas/state"]);
+    // One of ours that somebody moved there is put right.
+    git(&p.path, &["update-ref", "refs/heads/vermas/state", "main"]);
+    create(&mut open(&p.path), "And more");
+}

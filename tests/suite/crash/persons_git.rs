@@ -125,6 +125,8 @@ fn after(p: &Place, ids: &[String], deeds: &[Deed]) -> Vec<String> {
 const ONCE_TOO_MUCH: &[(&str, &str)] = &[
     ("c=$(git rev-parse vermas/state);", "rm -rf .git/logs"),
     ("rm .git/vermas/committed .git/vermas/replica", "git ls-tree -r"),
+    (": >.git/vermas/committed", "git ls-tree -r"),
+    ("c=$(git rev-parse vermas/state^{tree});", "git reflog expire"),
     ("git update-ref refs/heads/vermas/state vermas/state~3", "c=$(git rev-parse vermas/state);"),
 ];
 
