@@ -10,7 +10,7 @@ use super::session::Session;
 use super::sync;
 use crate::domain::OrderId;
 use crate::domain::decide::order as decide;
-use crate::git::push::{self, Asking, Pushed};
+use crate::git::push::{self, Pushed};
 use crate::store::Tx;
 use crate::sys::{clock, random};
 
@@ -47,7 +47,7 @@ pub fn exclusively<T>(
     mut decide: impl FnMut(&mut Tx<'_>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     let remote = sync::remote_name(session);
-    let there = session.remote(&remote, Asking::Allowed);
+    let there = session.remote(&remote, sync::asking());
     for round in 0..MOST_ROUNDS {
         sync::sync(session, &remote, false, &|_| {}).map_err(|f| {
             f.hint("an exclusive claim needs the remote; without --exclusive it would be tentative, and may turn out contested")

@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::session::Session;
 use crate::git::push::{self, Asking, Fetched, Pushed, RemoteRef};
 use crate::git::{Oid, objects};
-use crate::sys::{clock, random};
+use crate::sys::{clock, process, random};
 
 /// How often a push is tried when others are faster.
 const MOST_ROUNDS: u32 = 24;
@@ -62,6 +62,11 @@ pub fn check_remote(session: &Session, remote: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether git may ask for a password: where nobody could answer, it would be waited for without end.
+pub fn asking() -> Asking {
+    if process::has_terminal() { Asking::Allowed } else { Asking::Never }
+}
+
 /// How the branch stands against what was last seen of the remote.
 pub fn standing(session: &mut Session, remote: &str) -> Result<Standing, Fault> {
     let tip = session.store.tip()?;
@@ -92,7 +97,7 @@ fn commits_without(session: &Session, tip: Oid, without: Option<Oid>) -> Result<
 /// After a crash, or with the line cut, nothing is lost: what is here is here, and the next sync goes on.
 pub fn sync(session: &mut Session, remote: &str, dry_run: bool, say: &dyn Fn(&str)) -> Result<Report, Fault> {
     check_remote(session, remote)?;
-    let there = session.remote(remote, Asking::Allowed);
+    let there = session.remote(remote, asking());
     let places = session.store.places().clone();
     let mut report =
         Report { remote: remote.to_owned(), branch: places.branch().to_owned(), dry_run, ..Report::default() };

@@ -15,6 +15,8 @@ use crate::sys::process::{Cmd, Output, ProcessError};
 
 /// How long a transport may take that nobody watches.
 pub const TRANSPORT_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a question for one ref may take that nobody watches.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Whether somebody sits at the terminal to be asked for a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,9 +80,12 @@ pub trait Remote {
 
 /// Fetches one branch from a remote; see [`fetch`].
 pub fn fetch_from(remote: &dyn Remote, branch_ref: &str) -> Result<Fetched, GitError> {
-    let text = match remote.bring(branch_ref)? {
-        Ok(oid) => return Ok(Fetched::At(oid)),
-        Err(text) => text,
+    let text = match remote.bring(branch_ref) {
+        Ok(Ok(oid)) => return Ok(Fetched::At(oid)),
+        Ok(Err(text)) => text,
+        // A remote that has been silent for so long is not asked why.
+        Err(GitError::Process(e @ ProcessError::TimedOut { .. })) => return Ok(Fetched::Unreachable(e.to_string())),
+        Err(e) => return Err(e),
     };
     Ok(match remote.ask(branch_ref)? {
         RemoteRef::Missing => Fetched::NoSuchRef,
@@ -91,14 +96,18 @@ pub fn fetch_from(remote: &dyn Remote, branch_ref: &str) -> Result<Fetched, GitE
 
 /// Pushes one commit to a remote; see [`push`].
 pub fn push_to(remote: &dyn Remote, oid: &str, name: &str, expected: Option<&str>) -> Result<Pushed, GitError> {
-    let done = || remote.note(name, oid).map(|()| Pushed::Done);
+    let done = || {
+        // The remote has it: without the note the next fetch says so, and no more.
+        let _ = remote.note(name, oid);
+        Pushed::Done
+    };
     let text = match remote.send(oid, name, expected)? {
-        Ok(()) => return done(),
+        Ok(()) => return Ok(done()),
         Err(text) => text,
     };
     // Our push may have arrived although we were told otherwise, or somebody else's; the remote knows.
     Ok(match remote.ask(name)? {
-        RemoteRef::At(now) if now == oid => done()?,
+        RemoteRef::At(now) if now == oid => done(),
         RemoteRef::At(now) if Some(now.as_str()) != expected => Pushed::Stale { now: Some(now) },
         RemoteRef::Missing if expected.is_some() => Pushed::Stale { now: None },
         RemoteRef::At(_) | RemoteRef::Missing => Pushed::Refused(text),
@@ -142,13 +151,12 @@ impl Remote for Configured {
             .args(known)
             .args(["--end-of-options", &self.name])
             .arg(format!("+{branch_ref}:{ours}"));
-        match ran(&cmd)? {
-            Ok(o) if o.success() => {
+        match cmd.output()? {
+            o if o.success() => {
                 let at = rev_parse(&self.git, &ours)?;
                 at.map(Ok).ok_or_else(|| GitError::unreadable("git fetch", format!("no {ours} came")))
             }
-            Ok(o) => Ok(Err(failed(&cmd, &o).to_string())),
-            Err(late) => Ok(Err(late)),
+            o => Ok(Err(failed(&cmd, &o).to_string())),
         }
     }
 
@@ -171,7 +179,9 @@ impl Remote for Configured {
 
     fn ask(&self, name: &str) -> Result<RemoteRef, GitError> {
         check_ref(name)?;
-        let cmd = self.transport()?.args(["ls-remote", "--quiet", "--refs", "--end-of-options", &self.name, name]);
+        let cmd = self.transport()?;
+        let cmd = if self.asking == Asking::Never { cmd.timeout(Some(QUESTION_TIMEOUT)) } else { cmd };
+        let cmd = cmd.args(["ls-remote", "--quiet", "--refs", "--end-of-options", &self.name, name]);
         let out = match ran(&cmd)? {
             Ok(o) if o.success() => o,
             Ok(o) => return Ok(RemoteRef::Unreachable(failed(&cmd, &o).to_string())),

@@ -9,6 +9,7 @@ pub mod fs;
 pub mod leftovers;
 pub mod lock;
 pub mod marked;
+mod pipes;
 pub mod process;
 pub mod random;
 pub mod readers;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,11 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::{Deadline, sleep};
+use super::pipes::Pipes;
 
 /// How long a child may run where nothing else was said.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 const POLL_FIRST: Duration = Duration::from_micros(200);
 const POLL_LONGEST: Duration = Duration::from_millis(10);
+/// How long those whom a child left behind may still say something.
+const AFTERMATH: Duration = Duration::from_millis(300);
 
 /// A command line under construction.
 #[derive(Debug, Clone)]
@@ -311,22 +314,22 @@ impl Cmd {
 
     fn collect(&self, mut child: Child) -> Result<Output, ProcessError> {
         let io_error = |source| ProcessError::Io { command: self.display(), source };
-        let feeder = child.stdin.take().zip(self.stdin.clone()).map(|(mut pipe, bytes)| {
-            std::thread::spawn(move || {
-                // A child that does not read its input to the end is judged by its exit code.
-                let _ = pipe.write_all(&bytes);
-            })
-        });
-        let stdout = child.stdout.take().map(|p| std::thread::spawn(move || drain(p)));
-        let stderr = child.stderr.take().map(|p| std::thread::spawn(move || drain(p)));
-        let (status, timed_out) = wait(&mut child, self.timeout.filter(|_| !self.foreground)).map_err(io_error)?;
-        if let Some(f) = feeder {
-            let _ = f.join();
+        let mut pipes = Pipes::of(&mut child, self.stdin.as_deref()).map_err(io_error)?;
+        let limit = self.timeout.filter(|_| !self.foreground);
+        let (status, timed_out) = wait(&mut child, &mut pipes, limit).map_err(io_error)?;
+        let grace = Deadline::after(AFTERMATH);
+        loop {
+            let moved = pipes.turn();
+            if !pipes.may_say_more() || grace.passed() {
+                break;
+            }
+            if !moved {
+                sleep(POLL_LONGEST.min(grace.left()));
+            }
         }
-        let join = |h: Option<std::thread::JoinHandle<Vec<u8>>>| h.and_then(|h| h.join().ok()).unwrap_or_default();
-        let output =
-            Output { code: status.code(), signal: status.signal(), stdout: join(stdout), stderr: join(stderr) };
-        match (timed_out, self.timeout) {
+        let (stdout, stderr) = pipes.said();
+        let output = Output { code: status.code(), signal: status.signal(), stdout, stderr };
+        match (timed_out, limit) {
             (true, Some(limit)) => {
                 Err(ProcessError::TimedOut { command: self.display(), limit, output: Box::new(output) })
             }
@@ -335,28 +338,28 @@ impl Cmd {
     }
 }
 
-fn wait(child: &mut Child, timeout: Option<Duration>) -> io::Result<(ExitStatus, bool)> {
-    let Some(limit) = timeout else { return Ok((child.wait()?, false)) };
-    let deadline = Deadline::after(limit);
+/// Serves the pipes until the child ends, or is ended.
+fn wait(child: &mut Child, pipes: &mut Pipes<'_>, limit: Option<Duration>) -> io::Result<(ExitStatus, bool)> {
+    let deadline = limit.map(Deadline::after);
     let mut pause = POLL_FIRST;
     loop {
+        let moved = pipes.turn();
         if let Some(status) = child.try_wait()? {
             return Ok((status, false));
         }
-        if deadline.passed() {
-            end_group(child.id());
-            return Ok((child.wait()?, true));
+        match deadline {
+            Some(d) if d.passed() => {
+                end_group(child.id());
+                return Ok((child.wait()?, true));
+            }
+            None if !pipes.are_open() => return Ok((child.wait()?, false)),
+            _ if moved => pause = POLL_FIRST,
+            _ => {
+                sleep(deadline.map_or(pause, |d| pause.min(d.left())));
+                pause = (pause * 2).min(POLL_LONGEST);
+            }
         }
-        sleep(pause.min(deadline.left()));
-        pause = (pause * 2).min(POLL_LONGEST);
     }
-}
-
-fn drain(mut pipe: impl Read) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    // What was read before an error is still what the child said.
-    let _ = pipe.read_to_end(&mut bytes);
-    bytes
 }
 
 fn open_log(path: &Path) -> io::Result<(File, File)> {
@@ -424,6 +427,13 @@ pub fn be_modest() {
     let _ = rustix::process::nice(15);
 }
 
+/// Whether a child may ask somebody something: a terminal is there, and it is ours to read from at present.
+pub fn has_terminal() -> bool {
+    use rustix::termios::tcgetpgrp;
+    let group = Ok(rustix::process::getpgrp());
+    tcgetpgrp(rustix::stdio::stdin()) == group || tcgetpgrp(rustix::stdio::stderr()) == group
+}
+
 /// Our own process id.
 pub fn id() -> u32 {
     std::process::id()
@@ -467,6 +477,15 @@ mod tests {
     fn a_child_that_hangs_is_ended_with_its_whole_group() {
         let r = Cmd::new("sh").args(["-c", "sleep 60 & sleep 60"]).timeout(Some(Duration::from_millis(50))).run();
         assert!(matches!(r, Err(ProcessError::TimedOut { .. })), "{r:?}");
+    }
+
+    #[test]
+    fn whoever_a_child_leaves_behind_with_its_pipes_is_not_waited_for() {
+        let output = Cmd::new("sh").args(["-c", "sleep 5 & echo $!; echo said >&2"]).run().unwrap();
+        let left = output.text();
+        assert!(alive(left.parse().unwrap()), "it was waited for");
+        Cmd::new("kill").arg(&left).run().unwrap();
+        assert_eq!(output.stderr_text(), "said");
     }
 
     #[test]

@@ -298,3 +298,36 @@ fn two_clones_that_both_ran_init_alone_share_a_base() {
     let base = p.git(&["rev-list", "--max-parents=0", "vermas/state"]);
     assert_eq!(base.lines().count(), 1, "{base}");
 }
+
+/// Puts a hook into the remote.
+fn hook(p: &Place, name: &str, script: &str) -> PathBuf {
+    let hook = p.root().join("remote.git/hooks").join(name);
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    hook
+}
+
+#[test]
+fn a_remote_that_talks_without_end_is_quoted_in_part() {
+    let (p, _b) = two();
+    p.create("one");
+    hook(&p, "pre-receive", "yes a line | head -c 1000000 >&2; echo closed for today >&2; exit 1");
+    let said = p.vermas(&["sync"]);
+    assert!(said.err.contains("closed for today") && said.err.len() < 40_000, "{}", said.err.len());
+}
+
+#[test]
+fn without_a_terminal_nobody_is_asked_for_a_password() {
+    let (p, _b) = two();
+    let asked = p.root().join("asked");
+    let ssh = p.root().join("ssh.sh");
+    std::fs::write(&ssh, format!("echo \"$GIT_TERMINAL_PROMPT\" >>{}; exit 1\n", asked.display())).unwrap();
+    p.git(&["remote", "set-url", "origin", "ssh://nowhere/x.git"]);
+    p.git(&["config", "core.sshCommand", &format!("sh {}", ssh.display())]);
+    let mut sync = p.command_in(&p.app, &["sync"]);
+    sync.env("GIT_TERMINAL_PROMPT", "1").stderr(std::process::Stdio::null());
+    assert!(!sync.output().unwrap().status.success());
+    let all = std::fs::read_to_string(&asked).unwrap();
+    assert!(!all.is_empty() && all.lines().all(|l| l == "0"), "{all}");
+}

@@ -87,6 +87,15 @@ fn a_push_that_arrived_although_it_was_reported_as_failed_is_done() {
 }
 
 #[test]
+fn a_push_that_was_taken_is_done_although_it_cannot_be_noted() {
+    let repo = Repo::new().with_remote();
+    let tip = repo.tip("main");
+    write(&repo.file(&format!(".git/{}.lock", tracking_ref("origin", STATE))), "");
+    assert_eq!(send(&repo, &tip, None), Pushed::Done);
+    assert_eq!(ls_remote(&repo.git(), "origin", STATE, NO).unwrap(), RemoteRef::At(tip));
+}
+
+#[test]
 fn the_users_pre_push_hook_does_not_run_for_the_state() {
     let repo = Repo::new().with_remote();
     let hook = repo.file(".git/hooks/pre-push");
