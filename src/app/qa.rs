@@ -86,9 +86,12 @@ fn judge(session: &mut Session, entry: &Entry, say: &dyn Fn(&str)) -> Result<Out
         return Ok(waits(entry, "what was handed in is no commit".to_owned()));
     }
     if !vouched::is_vouched(session, entry)? {
-        let reason =
-            "it was handed in on another machine, or by hand: look at it, and say so here (git vermas qa approve)";
-        return Ok(waits(entry, reason.to_owned()));
+        let (id, commit) = (&entry.work_order_id, &entry.commit[..10]);
+        let reason = format!(
+            "it was handed in on another machine, or by hand: look at it, and say so here \
+             (git vermas qa approve {id} --commit {commit})"
+        );
+        return Ok(waits(entry, reason));
     }
     if history::rev_parse(&git, &entry.commit)?.is_none() {
         let reason =

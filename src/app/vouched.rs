@@ -27,8 +27,12 @@ pub fn is_vouched(session: &Session, entry: &Entry) -> Result<bool, Fault> {
     Ok(notes.split(|b| *b == b'\n').any(|l| l == line.as_bytes()))
 }
 
-/// A person has looked at what was handed in elsewhere, and takes it.
-pub fn approve(session: &mut Session, text: &str) -> Result<Entry, Fault> {
+/// The fewest digits that tell a commit from another.
+const FEWEST_DIGITS: usize = 7;
+
+/// A person has looked at what was handed in elsewhere, and takes it: `commit`, where they say which, and no other that was
+/// handed in since they looked.
+pub fn approve(session: &mut Session, text: &str, commit: Option<&str>) -> Result<Entry, Fault> {
     if session.actor.as_worker().is_some() {
         return Err(Fault::not_permitted(format!("you are {}, and a worker approves no work", session.actor)));
     }
@@ -36,6 +40,16 @@ pub fn approve(session: &mut Session, text: &str) -> Result<Entry, Fault> {
     let order = session.view()?.order(&id)?;
     let entry = order.and_then(|o| qa_queue::entry(&id, &o));
     let entry = entry.ok_or_else(|| Fault::failed(format!("{id} was not handed in")).hint("git vermas qa status"))?;
+    if let Some(meant) = commit.map(str::to_ascii_lowercase) {
+        if meant.len() < FEWEST_DIGITS || !meant.bytes().all(|b| b.is_ascii_hexdigit()) {
+            let digits = format!("a commit is named by its id here: {FEWEST_DIGITS} digits of it, or more");
+            return Err(Fault::usage(digits).hint("git vermas qa status"));
+        }
+        if !entry.commit.starts_with(&meant) {
+            return Err(Fault::conflict(format!("what is handed in for {id} is {}, not {meant}", entry.commit))
+                .hint("look at that one, then approve it"));
+        }
+    }
     vouch(session, &id, &entry.commit)?;
     Ok(entry)
 }

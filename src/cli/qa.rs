@@ -36,20 +36,28 @@ impl Args {
 /// Let work that was handed in elsewhere be tested and landed here
 ///
 /// Whoever can push to the remote can say that work was handed in. qa run takes what a worker of this machine handed in;
-/// all else waits until somebody here has looked at it. Approved is the commit that is handed in now, and no later one.
+/// all else waits until somebody here has looked at it. Approved is the commit that is handed in now, and no later one;
+/// --commit makes sure that it is the one you looked at.
 /// git config vermas.qa.trust remote takes everything.
 #[derive(Debug, clap::Args)]
 pub struct Approve {
     /// The work orders
     #[arg(required = true, value_name = "ID", add = complete::ids(candidates::Kind::WorkOrder))]
     ids: Vec<String>,
+    /// Only if this is the commit that is handed in, of one work order: the one that you looked at
+    #[arg(long, value_name = "COMMIT")]
+    commit: Option<String>,
 }
 
 impl Approve {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
+        if self.commit.is_some() && self.ids.len() > 1 {
+            return Err(Fault::usage("--commit goes with one work order"));
+        }
         let mut session = ctx.session()?;
+        let (ids, commit) = (self.ids.iter(), self.commit.as_deref());
         let approved: Vec<_> =
-            self.ids.iter().map(|id| vouched::approve(&mut session, id)).collect::<Result<_, Fault>>()?;
+            ids.map(|id| vouched::approve(&mut session, id, commit)).collect::<Result<_, Fault>>()?;
         ctx.many(approved.iter().map(|e| json!(e)).collect(), |ui| {
             let paint = ui.paint();
             let line = |e: &qa_queue::Entry| {

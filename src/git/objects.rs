@@ -70,6 +70,12 @@ impl Repo {
         Ok(blob.take_data())
     }
 
+    /// The size of a file.
+    pub fn blob_size(&self, oid: Oid) -> Result<u64, RepoError> {
+        let header = self.gix.find_header(oid).map_err(|e| RepoError::broken(format!("read the file {oid}"), e))?;
+        Ok(header.size())
+    }
+
     /// Whether [`Self::blob`] would give this one: it is there and not too large. Its contents are not looked at.
     pub fn check_blob(&self, oid: Oid) -> Result<(), RepoError> {
         self.check_size(oid, LARGEST_BLOB, || format!("read the file {oid}"))
@@ -310,7 +316,8 @@ impl Repo {
         Author {
             name: name.filter(|n| !n.trim().is_empty()).unwrap_or_else(|| "vermas".to_owned()),
             email: email.filter(|e| !e.trim().is_empty()).unwrap_or_else(|| "vermas@localhost".to_owned()),
-            seconds: now_seconds,
+            // Git takes no date before 1970 for one, and what it does not take would not travel.
+            seconds: now_seconds.max(0),
         }
     }
 }

@@ -49,7 +49,12 @@ impl Repo {
             .args(["rev-parse", "--verify", "-q", "--end-of-options", name])
             .output()
             .map_err(|e| RepoError::broken(format!("read {name}"), e))?;
-        Ok(super::objects::parse_oid(&out.text()))
+        // 1 says that there is no such ref, and anything else that it could not be looked at.
+        match (out.code, super::objects::parse_oid(&out.text())) {
+            (Some(0), Some(oid)) => Ok(Some(oid)),
+            (Some(1), _) => Ok(None),
+            _ => Err(RepoError::broken(format!("read {name}"), out.stderr_text())),
+        }
     }
 
     /// Moves refs together. After a crash each holds its old value or its new one, and the new one is synced.

@@ -166,7 +166,12 @@ impl Store {
 
     /// Flushes the log to the disk. A failure is never tried again into a success.
     fn sync_log(&self) -> Result<()> {
-        let file = fs::open_append_shared(&self.places.log()).map_err(StoreError::io("open .work/events.jsonl"))?;
+        // A log that was taken away since is where the pin is; one made anew here would be synced as empty.
+        let opened = match fs::open_append_there(&self.places.log()) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => fs::open_append_there(&self.places.pin()),
+            other => other,
+        };
+        let file = opened.map_err(StoreError::io("open .work/events.jsonl"))?;
         fs::sync_data(&file, &self.places.log())
             .map_err(|source| StoreError::Io { what: "sync .work/events.jsonl".to_owned(), source }.into_unknown())
     }

@@ -85,6 +85,13 @@ pub fn open_append_shared(path: &Path) -> io::Result<File> {
     world::point(Act::Open, path).and_then(|()| o.open(path)).and_then(regular).map_err(|e| named(path, &e))
 }
 
+/// Like [`open_append_shared`], a file that is there.
+pub fn open_append_there(path: &Path) -> io::Result<File> {
+    let mut o = OpenOptions::new();
+    o.append(true).read(true).custom_flags(guarded());
+    world::point(Act::Open, path).and_then(|()| o.open(path)).and_then(regular).map_err(|e| named(path, &e))
+}
+
 /// Reads exactly `len` bytes at `offset`.
 pub fn read_at(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];

@@ -240,7 +240,12 @@ fn what_somebody_who_can_push_says_was_handed_in_waits_until_a_person_here_appro
     assert_eq!(base(&p), before);
     let worker = p.vermas(&["--as", "app/workers/slot1", "qa", "approve", &id]);
     assert_eq!(worker.code, Some(4), "{worker:?}");
-    p.vermas(&["qa", "approve", &id]).ok();
+    // Another was handed in since somebody looked.
+    let other = p.vermas(&["qa", "approve", &id, "--commit", &before]);
+    assert_eq!(other.code, Some(5), "{other:?}");
+    assert!(other.err.contains(&commit), "{other:?}");
+    assert_eq!(qa(&p).0, Some(5));
+    assert!(p.vermas(&["qa", "approve", &id, "--commit", &commit[..10]]).ok().contains(&commit));
     let (code, landed) = qa(&p);
     assert_eq!((code, landed["outcome"].as_str()), (Some(0), Some("merged")), "{landed}");
 }

@@ -331,3 +331,13 @@ fn without_a_terminal_nobody_is_asked_for_a_password() {
     let all = std::fs::read_to_string(&asked).unwrap();
     assert!(!all.is_empty() && all.lines().all(|l| l == "0"), "{all}");
 }
+
+#[test]
+fn a_clock_before_1970_keeps_nobody_from_sharing() {
+    let (p, b) = two();
+    let mut old = p.command_in(&p.app, &["wo", "create", "old"]);
+    assert!(old.env("VERMAS_CLOCK", "-86400000").status().unwrap().success());
+    sync(&p, &p.app);
+    sync(&p, &b);
+    assert_eq!(titles(&p, &b), ["old"]);
+}
