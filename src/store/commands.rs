@@ -42,28 +42,14 @@ impl View<'_> {
         Ok(None)
     }
 
-    /// All events of the command that an event is part of, in their order.
+    /// All events of the command that an event is part of, in their order: of one agent, on one clone. What another did
+    /// because of it is no part of it, whatever it names as its cause.
     pub fn command_of(&self, e: &Event) -> Result<Vec<Event>> {
-        let cause = match &e.caused_by {
-            Some(id) => self.event(id)?.into_iter().next().filter(|c| c.actor == e.actor),
-            None => None,
-        };
-        let first = cause.unwrap_or_else(|| e.clone());
-        let mut q = self.cache.db.prepare_cached("SELECT off, len FROM events WHERE off >= ? ORDER BY off")?;
-        let start: Option<i64> = {
-            let mut q = self.cache.db.prepare_cached("SELECT min(off) FROM events WHERE id=?")?;
-            q.query_row([&first.id], |r| r.get(0))?
-        };
-        let mut rows = q.query([start.unwrap_or_default()])?;
-        let mut all: Vec<Event> = Vec::new();
-        while let Some(r) = rows.next()? {
-            let Some(next) = event_at(self.log, r.get(0)?, r.get(1)?)? else { continue };
-            if next.id == first.id || next.caused_by.as_ref() == Some(&first.id) {
-                all.push(next);
-            } else if next.at > all.last().map_or(first.at, |l| l.at) {
-                // On other clones events of the same instant may stand between, and nothing else.
-                break;
-            }
+        let causes = e.caused_by.as_ref().map(|id| self.event(id)).transpose()?.unwrap_or_default();
+        let cause = causes.into_iter().find(|c| c.actor == e.actor);
+        let mut all = cause.map(|c| self.caused_by(c)).transpose()?.unwrap_or_default();
+        if !all.iter().any(|a| a.id == e.id && a.raw == e.raw) {
+            all = self.caused_by(e.clone())?;
         }
         // A writer that names no causes leaves its pairs side by side.
         if let [one] = all.as_slice()
@@ -71,6 +57,30 @@ impl View<'_> {
         {
             all.push(other);
             all.sort_by(Event::order);
+        }
+        Ok(all)
+    }
+
+    /// An event, and those that its writer recorded with it.
+    fn caused_by(&self, first: Event) -> Result<Vec<Event>> {
+        let start: Option<i64> = {
+            let mut q = self.cache.db.prepare_cached("SELECT off FROM events WHERE id=? AND sum=?")?;
+            q.query_row(params![first.id, super::cache::sum(&first.raw)], |r| r.get(0)).optional()?
+        };
+        let here = self.replica_of(&first)?;
+        let mut q = self.cache.db.prepare_cached("SELECT off, len FROM events WHERE off > ? ORDER BY off")?;
+        let mut rows = q.query([start.unwrap_or(i64::MAX)])?;
+        let mut all = vec![first];
+        while let Some(r) = rows.next()? {
+            let Some(next) = event_at(self.log, r.get(0)?, r.get(1)?)? else { continue };
+            let (first, last) = (&all[0], all[all.len() - 1].at);
+            let clone = self.replica_of(&next)?;
+            if next.caused_by.as_ref() == Some(&first.id) && next.actor == first.actor && clone == here {
+                all.push(next);
+            } else if clone == here || next.at > last {
+                // On other clones events of the same instant may stand between, and nothing else.
+                break;
+            }
         }
         Ok(all)
     }

@@ -197,3 +197,64 @@ fn what_lasts_is_refused_plainly() {
     fine(&desk, &["events", "emit", "agent.started", "--data", &slot]);
     refused(&desk, &["undo"], "git vermas worker kill");
 }
+
+/// Appends lines to the log as another program does.
+fn by_another_program(desk: &Desk, events: &[Value]) {
+    use std::io::Write;
+    let mut log = std::fs::OpenOptions::new().append(true).open(desk.work().join("events.jsonl")).unwrap();
+    for e in events {
+        log.write_all(format!("{e}\n").as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn what_another_did_because_of_a_command_is_no_part_of_it() {
+    let desk = Desk::new();
+    let id = desk.order("A");
+    let done = desk.json(&["wo", "update", &id, "--title", "B"]);
+    assert_eq!(done["title"], "B");
+    let all = desk.json(&["events", "list", "--type", "work_order.updated"]);
+    let cause = &all[0];
+    let their = |n: i32, kind: &str, mut data: Value| {
+        data["work_order_id"] = id.clone().into();
+        json!({"event_id": format!("evt-py{n}"), "event_type": kind, "timestamp": cause["timestamp"],
+            "actor": "app/supervisor", "caused_by": cause["event_id"], "data": data})
+    };
+    let status = json!({"from_status": "open", "to_status": "in_progress"});
+    by_another_program(
+        &desk,
+        &[
+            their(1, "work_order.status_changed", status),
+            their(2, "work_order.updated", json!({"changes": {"priority": 0}})),
+        ],
+    );
+    fine(&desk, &["undo"]);
+    let order = show(&desk, &id);
+    assert_eq!(
+        (&order["title"], &order["status"], &order["priority"]),
+        (&json!("A"), &json!("in_progress"), &json!(0)),
+        "the name went back, and theirs stayed"
+    );
+    fine(&desk, &["undo", "evt-py2"]);
+    let order = show(&desk, &id);
+    assert_eq!((&order["title"], &order["priority"]), (&json!("A"), &json!(2)), "and of theirs, the one that is named");
+}
+
+#[test]
+fn a_creation_is_not_undone_over_what_another_did_before_ones_own_last_change() {
+    let desk = Desk::new();
+    let id = desk.order("A");
+    let created = desk.json(&["events", "list"])[0]["event_id"].as_str().unwrap().to_owned();
+    assert_eq!(desk.run_as("app/supervisor", &["wo", "update", &id, "--title", "Important"]).code, 0);
+    fine(&desk, &["wo", "update", &id, "--add-label", "x"]);
+    let labelled = desk.json(&["events", "list", "--type", "work_order.labels_changed"]);
+    let labelled = labelled[0]["event_id"].as_str().unwrap().to_owned();
+    refused(&desk, &["undo", &created, &labelled], "was changed since by app/supervisor");
+    fine(&desk, &["wo", "update", &id, "--title", "Mine"]);
+    let all = desk.json(&["events", "list", "--type", "work_order.updated"]);
+    let mine = all.as_array().unwrap().iter().find(|e| e["actor"] == "ceo").unwrap()["event_id"].as_str().unwrap();
+    assert_eq!(desk.run_as("app/supervisor", &["wo", "update", &id, "--title", "Theirs"]).code, 0);
+    fine(&desk, &["wo", "comment", &id, "-m", "hm"]);
+    let comment = desk.json(&["events", "list", "--type", "work_order.commented"])[0]["event_id"].clone();
+    refused(&desk, &["undo", mine, comment.as_str().unwrap()], "title was changed since by app/supervisor");
+}

@@ -93,10 +93,10 @@ fn lasting(e: &Event) -> Option<String> {
     (!undoable || !has_meaning).then(|| format!("nothing is known that takes an event {known} back"))
 }
 
-/// The latest event that is not undone and for which `is` holds.
+/// The latest event for which `is` holds, that is not undone and comes after the first undone one of which it holds.
 fn later<'a>(all: &'a [Event], undone: &BTreeSet<String>, is: impl Fn(&Event) -> bool) -> Option<&'a Event> {
-    let last = all.iter().rev().take_while(|e| !undone.contains(&e.id));
-    last.into_iter().find(|e| is(e))
+    let since = all.iter().filter(|e| is(e)).skip_while(|e| !undone.contains(&e.id));
+    since.filter(|e| !undone.contains(&e.id)).last()
 }
 
 fn by_whom(e: Option<&Event>) -> String {

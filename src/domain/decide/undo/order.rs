@@ -106,7 +106,8 @@ fn uncreate(all: &[Event], now: &Order, undone: &BTreeSet<String>, actor: &Agent
     if now.is_closed() {
         return plan.obstacle(id, "it is closed already");
     }
-    if let Some(e) = later(all, undone, |e| !super::is_noise(e)) {
+    // Wherever a clock has put it: who changed the order, knew it.
+    if let Some(e) = all.iter().rfind(|e| !undone.contains(&e.id) && !super::is_noise(e)) {
         plan.obstacle(id, format!("it was changed since{} ({})", by_whom(Some(e)), e.kind));
     }
     plan.change("status", now.status(), "closed");
