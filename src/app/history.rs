@@ -1,10 +1,11 @@
 //! The state branch as a history: commit by commit, who changed what.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
+use std::collections::{BTreeSet, BinaryHeap, HashSet};
 
 use serde_json::{Value, json};
 
+use super::brought::Reader;
 use super::fault::Fault;
 use super::past;
 use super::session::Session;
@@ -13,12 +14,7 @@ use crate::domain::event::Event;
 use crate::domain::{OrderId, Timestamp};
 use crate::git::objects::CommitInfo;
 use crate::git::{Oid, Repo};
-use crate::store::{Point, Segment, StoreError, segments_of};
-use crate::wire::line;
-
-/// A trailer that names one event of a commit, and one that counts them where there are many.
-const ONE: &str = "Vermas-Event: ";
-const MANY: &str = "Vermas-Events: ";
+use crate::store::Point;
 
 /// A commit of the state branch.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +59,7 @@ pub fn of(session: &mut Session, wanted: &Wanted) -> Result<Vec<Entry>, Fault> {
     session.view()?;
     let concerned = wanted.order.as_ref().map(|id| events_about(session, id)).transpose()?;
     let mut walk = Walk::from(past::commit_in_view(&session.store)?);
+    let mut reader = Reader::for_walk(session)?;
     let mut found = Vec::new();
     while let Some((oid, commit)) = walk.next(session.store.repo())? {
         if wanted.most.is_some_and(|n| found.len() >= n) {
@@ -72,11 +69,7 @@ pub fn of(session: &mut Session, wanted: &Wanted) -> Result<Vec<Entry>, Fault> {
         if wanted.since.is_some_and(|since| at.millis().saturating_add(SKEW) < since.millis()) {
             continue;
         }
-        let mut events = match named(&commit.message) {
-            Some(ids) if concerned.as_ref().is_some_and(|c| ids.iter().all(|id| !c.contains(id))) => Vec::new(),
-            Some(ids) => lookup(session, &ids)?,
-            None => brought(session.store.repo(), &commit)?,
-        };
+        let mut events = reader.events(session.store.repo(), &commit)?;
         events.retain(|e| {
             concerned.as_ref().is_none_or(|ids| ids.contains(&e.id)) && wanted.since.is_none_or(|since| e.at >= since)
         });
@@ -140,10 +133,14 @@ impl Walk {
     }
 }
 
-/// The events that one commit of the state branch brought, in the total order.
-pub fn brought_by(session: &mut Session, commit: Oid) -> Result<Vec<Event>, Fault> {
-    let info = session.store.repo().commit(commit)?;
-    Ok(brought(session.store.repo(), &info)?)
+/// The events that one commit of the state branch brought, in the total order; an error where its parents are not here.
+pub fn brought_by(session: &Session, commit: Oid) -> Result<Vec<Event>, Fault> {
+    let repo = session.store.repo();
+    let info = repo.commit(commit)?;
+    for parent in &info.parents {
+        repo.commit(*parent)?;
+    }
+    Ok(Reader::default().events(repo, &info)?)
 }
 
 /// The ids of all events about an order: its own, and assignments that point at it.
@@ -164,49 +161,5 @@ pub fn assignments_to(session: &mut Session, id: &OrderId) -> Result<Vec<Event>,
         let is_it = |e: &Event| e.text("ref_id") == Some(id.as_str()) || e.text("previous_ref") == Some(&target);
         all.extend(events.into_iter().filter(is_it));
     }
-    Ok(all)
-}
-
-/// The first event that a commit's message names.
-pub fn first_named(message: &str) -> Option<String> {
-    message.lines().find_map(|l| l.strip_prefix(ONE)).map(|id| id.trim().to_owned())
-}
-
-/// The events that a commit's message names; `None` where it names none, or not all.
-fn named(message: &str) -> Option<Vec<String>> {
-    if message.lines().any(|l| l.starts_with(MANY)) {
-        return None;
-    }
-    let ids: Vec<String> = message.lines().filter_map(|l| l.strip_prefix(ONE)).map(|id| id.trim().to_owned()).collect();
-    (!ids.is_empty()).then_some(ids)
-}
-
-fn lookup(session: &mut Session, ids: &[String]) -> Result<Vec<Event>, Fault> {
-    let view = session.view()?;
-    let mut all = Vec::with_capacity(ids.len());
-    for id in ids {
-        all.extend(view.event(id)?);
-    }
-    all.sort_by(Event::order);
-    Ok(all)
-}
-
-/// The events that a commit has and none of its parents has, from the segments that differ.
-fn brought(repo: &Repo, commit: &CommitInfo) -> Result<Vec<Event>, StoreError> {
-    let before: Vec<BTreeMap<String, Segment>> =
-        commit.parents.iter().map(|p| segments_of(repo, repo.commit(*p)?.tree)).collect::<Result<_, StoreError>>()?;
-    let mut all = Vec::new();
-    for (path, segment) in segments_of(repo, commit.tree)? {
-        let olds: Vec<Oid> = before.iter().filter_map(|b| b.get(&path)).map(|s| s.oid).collect();
-        if olds.contains(&segment.oid) {
-            continue;
-        }
-        let olds = olds.into_iter().map(|oid| repo.blob(oid)).collect::<Result<Vec<_>, _>>()?;
-        let known: BTreeSet<&[u8]> = olds.iter().flat_map(|b| b.split(|b| *b == b'\n')).collect();
-        let bytes = repo.blob(segment.oid)?;
-        let fresh = bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !known.contains(l));
-        all.extend(fresh.filter_map(|l| line::event(l).ok()));
-    }
-    all.sort_by(Event::order);
     Ok(all)
 }

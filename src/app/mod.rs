@@ -4,6 +4,7 @@ pub mod agent_hook;
 pub mod assignments;
 pub mod attention;
 pub mod base;
+pub mod brought;
 pub mod candidates;
 pub mod commits;
 pub mod demo;

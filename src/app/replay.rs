@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::brought::Reader;
 use super::fault::Fault;
 use super::session::Session;
 use super::told::{self, Told};
@@ -164,11 +165,15 @@ pub fn life(session: &mut Session, id: &OrderId) -> Result<Vec<Entry>, Fault> {
     Ok(entries)
 }
 
-/// Whose clones these are: the author of a commit that holds an event of theirs.
+/// Whose clones these are: the author of a commit that changed their folder.
 fn people(session: &mut Session, mut wanted: BTreeSet<String>) -> Result<BTreeMap<String, String>, Fault> {
     let mut found = BTreeMap::new();
+    if wanted.is_empty() {
+        return Ok(found);
+    }
     let mut open: Vec<_> = past::commit_in_view(&session.store)?.into_iter().collect();
     let mut seen = BTreeSet::new();
+    let mut reader = Reader::default();
     while let Some(oid) = open.pop().filter(|_| !wanted.is_empty() && seen.len() < MOST_LOOKED_AT) {
         if !seen.insert(oid) {
             continue;
@@ -179,12 +184,10 @@ fn people(session: &mut Session, mut wanted: BTreeSet<String>) -> Result<BTreeMa
         if commit.parents.len() > 1 {
             continue;
         }
-        if let Some(id) = history::first_named(&commit.message)
-            && let Some(event) = session.view()?.event(&id)?.first()
-            && let Some(replica) = session.view()?.replica_of(event)?
-            && wanted.remove(&replica)
-        {
-            found.insert(replica, commit.author.name);
+        for replica in reader.replicas(session.store.repo(), &commit)? {
+            if wanted.remove(&replica) {
+                found.insert(replica, commit.author.name.clone());
+            }
         }
     }
     Ok(found)

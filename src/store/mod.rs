@@ -47,7 +47,7 @@ mod union;
 mod view;
 mod write;
 
-pub use branch::{Segment, segments_of};
+pub use branch::{Segment, folders, segments_in, segments_of};
 pub use detached::Detached;
 pub use error::StoreError;
 pub use follow::Follow;

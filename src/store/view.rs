@@ -219,6 +219,12 @@ impl<'a> View<'a> {
         Ok(self.cache.db.query_row("SELECT count(*) FROM events WHERE home IS NULL", [], |r| r.get(0))?)
     }
 
+    /// How many bytes the known events take on the branch, where each of them stands once.
+    pub fn bytes_on_branch(&self) -> Result<u64> {
+        let sql = "SELECT coalesce(sum(len + 1), 0) FROM events WHERE home IS NOT NULL";
+        Ok(self.cache.db.query_row(sql, [], |r| r.get::<_, i64>(0))?.cast_unsigned())
+    }
+
     /// All events of a subject (`order/wo-…`, `mail/msg-…`, `assignment/…`, `agent/…`), in their total order.
     pub fn events_of(&self, subject: &str) -> Result<Vec<Event>> {
         let mut events = events_of(self.cache, self.log, subject)?;

@@ -299,6 +299,67 @@ fn two_clones_that_both_ran_init_alone_share_a_base() {
     assert_eq!(base.lines().count(), 1, "{base}");
 }
 
+#[test]
+fn the_log_says_what_a_commit_brought_whatever_its_message_says() {
+    let (p, b) = two();
+    let id = p.create("Pay the bill");
+    sync(&p, &p.app);
+    sync(&p, &b);
+    let log = std::fs::read_to_string(p.app.join(".work/events.jsonl")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    p.vermas_in(&b, &["wo", "update", &id, "--title", "Do not pay"]).ok();
+    // Their commit again, with a message that names another event, and with that event's line once more.
+    let bare = p.root().join("remote.git");
+    let seen = p.git_in(&b, &["ls-tree", "-r", "--name-only", "vermas/state", "events"]);
+    let touched = p.git_in(&b, &["log", "-1", "--format=", "--name-only", "vermas/state"]);
+    let theirs = seen.lines().find(|f| touched.contains(f));
+    let state = p.root().join("state");
+    p.git_in(&b, &["worktree", "add", "-q", "--detach", state.to_str().unwrap(), "vermas/state"]);
+    let segment = state.join(theirs.unwrap());
+    let text = std::fs::read_to_string(&segment).unwrap();
+    std::fs::write(&segment, format!("{text}{first}\n")).unwrap();
+    let message = format!("ceo: create\n\nVermas-Event: {}\n", first["event_id"].as_str().unwrap());
+    p.git_in(&state, &["-c", "core.hooksPath=/dev/null", "commit", "-qa", "--amend", "-m", &message]);
+    p.git_in(&state, &["-c", "core.hooksPath=/dev/null", "push", "-q", bare.to_str().unwrap(), "HEAD:vermas/state"]);
+    sync(&p, &p.app);
+    for args in [&["log", "--json"][..], &["log", &id, "--json"]] {
+        let said = p.vermas(args).json();
+        let told: Vec<(&str, &str)> = (said.as_array().unwrap().iter())
+            .flat_map(|c| c["events"].as_array().unwrap())
+            .map(|e| (e["did"].as_str().unwrap(), e["detail"].as_str().unwrap()))
+            .collect();
+        assert_eq!(told, [("changed", "title: Do not pay"), ("created", "")], "{args:?}");
+    }
+    let tip = p.git_in(&bare, &["rev-parse", "vermas/state"]);
+    let undone = p.vermas(&["undo", "--dry-run", "--json", &tip]).json();
+    assert_eq!(undone["changes"][0]["field"], "title", "{undone}");
+    assert_eq!(undone["undone"].as_array().unwrap().len(), 1, "{undone}");
+}
+
+#[test]
+fn the_join_of_a_copied_clone_brought_nothing_itself() {
+    let (p, b) = two();
+    let id = p.vermas_in(&b, &["wo", "create", "before", "--json"]).json()["id"].as_str().unwrap().to_owned();
+    sync(&p, &b);
+    let copy = p.root().join("copy");
+    let cp = std::process::Command::new("cp").arg("-a").arg(&b).arg(&copy).status().unwrap();
+    assert!(cp.success());
+    p.vermas_in(&b, &["wo", "update", &id, "--priority", "0"]).ok();
+    sync(&p, &b);
+    p.vermas_in(&copy, &["wo", "update", &id, "--title", "by the copy"]).ok();
+    sync(&p, &copy);
+    assert_eq!(p.git_in(&copy, &["log", "-1", "--format=%p", "vermas/state"]).split(' ').count(), 2);
+    let said = p.vermas_in(&copy, &["undo", "--dry-run", "vermas/state"]);
+    assert!(said.err.contains("joins two histories"), "{said:?}");
+    let log = p.vermas_in(&copy, &["log", "--json"]).json();
+    let ids = log.as_array().unwrap().iter().flat_map(|c| c["events"].as_array().unwrap());
+    let mut ids: Vec<&str> = ids.map(|e| e["event_id"].as_str().unwrap()).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((ids.len(), all), (3, 3), "each event once");
+}
+
 /// Puts a hook into the remote.
 fn hook(p: &Place, name: &str, script: &str) -> PathBuf {
     let hook = p.root().join("remote.git/hooks").join(name);
