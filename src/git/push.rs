@@ -133,15 +133,16 @@ impl Configured {
     }
 }
 
-impl Remote for Configured {
-    fn bring(&self, branch_ref: &str) -> Result<Result<String, String>, GitError> {
+impl Configured {
+    /// Fetches one branch; `again` asks for all of it, also for what git takes for known.
+    fn fetch(&self, branch_ref: &str, again: bool) -> Result<Result<String, String>, GitError> {
         check_ref(branch_ref)?;
         let ours = tracking_ref(&self.name, branch_ref);
         check_ref(&ours)?;
         // Only the state is offered as known: what else is here is no help, and in a partial clone it is not even here.
         let (negotiation, known) = match rev_parse(&self.git, &ours)? {
-            Some(_) => ("fetch.negotiationAlgorithm=default", Some(format!("--negotiation-tip={ours}"))),
-            None => ("fetch.negotiationAlgorithm=noop", None),
+            Some(_) if !again => ("fetch.negotiationAlgorithm=default", Some(format!("--negotiation-tip={ours}"))),
+            _ => ("fetch.negotiationAlgorithm=noop", None),
         };
         let cmd = self
             .transport()?
@@ -149,6 +150,7 @@ impl Remote for Configured {
             .args(["--no-tags", "--no-prune", "--no-recurse-submodules", "--no-filter", "--refmap="])
             .args(["--no-show-forced-updates", "--no-auto-maintenance", "--no-write-commit-graph"])
             .args(known)
+            .args(again.then_some("--refetch"))
             .args(["--end-of-options", &self.name])
             .arg(format!("+{branch_ref}:{ours}"));
         match cmd.output()? {
@@ -157,6 +159,25 @@ impl Remote for Configured {
                 at.map(Ok).ok_or_else(|| GitError::unreadable("git fetch", format!("no {ours} came")))
             }
             o => Ok(Err(failed(&cmd, &o).to_string())),
+        }
+    }
+
+    /// Whether a commit came without its files: in a partial clone, where the person's own fetch was there first.
+    fn is_hollow(&self, oid: &str) -> Result<bool, GitError> {
+        let key = format!("remote.{}.promisor", self.name);
+        if self.git.cmd().args(["config", "--type=bool", "--get", &key]).output()?.text() != "true" {
+            return Ok(false);
+        }
+        let walk = ["rev-list", "--objects", "--no-walk", "--missing=print", "--end-of-options", oid, "--"];
+        Ok(self.git.cmd().args(walk).run()?.text().lines().any(|l| l.starts_with('?')))
+    }
+}
+
+impl Remote for Configured {
+    fn bring(&self, branch_ref: &str) -> Result<Result<String, String>, GitError> {
+        match self.fetch(branch_ref, false)? {
+            Ok(oid) if self.is_hollow(&oid)? => self.fetch(branch_ref, true),
+            other => Ok(other),
         }
     }
 

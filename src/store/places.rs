@@ -140,7 +140,14 @@ impl Places {
             (None, Some(_)) => {
                 restored.log_was_gone = true;
                 self.clear_the_way(&log)?;
-                fs::hard_link(&pin, &log).map_err(StoreError::io("put back .work/events.jsonl"))?;
+                match fs::hard_link(&pin, &log) {
+                    // They stand on different disks by now: the lines themselves are put back.
+                    Err(e) if has_no_links(&e) => {
+                        fs::open_append_shared(&log).map_err(StoreError::io("make .work/events.jsonl"))?;
+                        self.join_replaced_log()?;
+                    }
+                    other => other.map_err(StoreError::io("put back .work/events.jsonl"))?,
+                }
             }
             (None, None) => {
                 restored.log_was_gone = true;
@@ -178,11 +185,9 @@ impl Places {
     }
 
     fn make_pin(&self) -> Result<()> {
-        use std::io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
         match fs::hard_link(&self.log(), &self.pin()) {
-            // Another file system, or one without hard links (FAT says that it is not permitted): the branch alone guards
-            // the log there.
-            Err(e) if [CrossesDevices, Unsupported, PermissionDenied, TooManyLinks].contains(&e.kind()) => Ok(()),
+            // The branch alone guards the log there.
+            Err(e) if has_no_links(&e) => Ok(()),
             other => other.map_err(StoreError::io("pin .work/events.jsonl")),
         }
     }
@@ -205,9 +210,39 @@ impl Places {
     }
 }
 
+/// Whether two files cannot be one: on different file systems, or on one without hard links (FAT says that it is not
+/// permitted).
+fn has_no_links(e: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+    [CrossesDevices, Unsupported, PermissionDenied, TooManyLinks].contains(&e.kind())
+}
+
 /// What [`Places::restore`] found missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Restored {
     pub log_was_gone: bool,
     pub log_was_replaced: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_whose_pin_is_on_another_disk_is_put_back_line_by_line() {
+        use std::os::unix::fs::MetadataExt as _;
+        let (here, Ok(there)) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm")) else { return };
+        let device = |d: &Path| fs::metadata(d).unwrap().dev();
+        if device(here.path()) == device(there.path()) {
+            return;
+        }
+        crate::sys::process::Cmd::new("git").cwd(here.path()).args(["init", "-q"]).run().unwrap();
+        let mut places = Places::of(&Repo::discover(here.path()).unwrap());
+        places.private = there.path().join("vermas");
+        fs::create_private_dir(&places.private).unwrap();
+        fs::replace(&places.pin(), b"{\"event_id\":\"evt-1\"}\n").unwrap();
+        assert!(places.restore().unwrap().log_was_gone);
+        assert_eq!(fs::read(&places.log()).unwrap(), b"{\"event_id\":\"evt-1\"}\n");
+        assert_eq!(places.restore().unwrap(), Restored::default());
+    }
 }

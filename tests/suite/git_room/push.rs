@@ -114,6 +114,8 @@ fn a_partial_clone_fetches_the_state_whole() {
     git(&repo.around(), &["clone", "-q", "--filter=blob:none", "--no-checkout", &url, "clone"]);
     let state = repo.branch_with("state", "main", &[("events/x/1.jsonl", Some("{}\n"))]);
     git(&repo.path(), &["push", "-q", "origin", &format!("{state}:{STATE}")]);
+    // Their own fetch brings the commit alone.
+    git(&clone, &["fetch", "-q"]);
     let g = git_vermas::git::program::Git::new(clone.join(".git")).with_env("GIT_CONFIG_GLOBAL", "/dev/null");
     assert_eq!(fetch(&g, "origin", STATE, NO).unwrap(), Fetched::At(state.clone()));
     fs::rename(&repo.remote(), &repo.around().join("gone")).unwrap();
