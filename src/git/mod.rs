@@ -1,5 +1,6 @@
 //! The only room that knows git: gix for objects, refs and settings; the git program for worktrees, merges and transport.
 
+mod collecting;
 pub mod distance;
 pub mod error;
 pub mod history;

@@ -27,7 +27,7 @@ impl<'a> Packs<'a> {
         Self { git }
     }
 
-    fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.git.common_dir().join("objects/pack")
     }
 
@@ -46,7 +46,7 @@ impl<'a> Packs<'a> {
 
     /// Whether the person's own `git gc` is at work.
     pub fn are_collected(&self) -> bool {
-        fs::exists(&self.git.common_dir().join("gc.pid"))
+        super::collecting::is_at_work(self.git.common_dir())
     }
 
     /// How many commits `tip` has that `without` lacks.

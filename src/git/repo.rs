@@ -71,9 +71,7 @@ impl Repo {
 
     /// Whether `git gc` runs here: told to prune at once, it takes what is written and named only after it has looked.
     pub fn is_collecting(&self) -> bool {
-        let note = sys::fs::read_if_there(&self.common_dir.join("gc.pid")).ok().flatten().unwrap_or_default();
-        let pid = String::from_utf8_lossy(&note).split_whitespace().next().and_then(|p| p.parse().ok());
-        pid.is_some_and(sys::process::alive)
+        super::collecting::is_at_work(&self.common_dir)
     }
 
     /// Where objects and refs are: the same for all worktrees of a repository.
@@ -94,6 +92,18 @@ impl Repo {
     /// The top of the worktree stood in, main or linked.
     pub fn here(&self) -> Option<&Path> {
         self.here.as_deref()
+    }
+
+    /// The folders in which somebody works on this repository: its own, and the top of each worktree.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let linked = self.common_dir.join("worktrees");
+        let top = |name: String| {
+            let link = sys::fs::read_to_string(&linked.join(name).join("gitdir")).ok()?;
+            sys::fs::canonicalize(Path::new(link.trim()).parent()?).ok()
+        };
+        let linked = sys::fs::list(&linked).unwrap_or_default().into_iter().filter_map(top);
+        let known = [Some(self.common_dir.clone()), self.main_worktree.clone(), self.here.clone()];
+        known.into_iter().flatten().chain(linked).collect()
     }
 
     pub fn settings(&self) -> &Settings {

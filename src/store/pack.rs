@@ -165,7 +165,8 @@ impl Store {
 
     fn finish(&self, packs: &Packs<'_>, notes: &mut Notes, inside: &HashSet<Oid>) -> Result<usize> {
         let removed = packs.remove_loose(inside).map_err(failed)?;
-        if !notes.joined.is_empty() {
+        // Somebody may have made a common index since they were joined: it names them.
+        if !notes.joined.is_empty() && !packs.have_common_index() {
             for pack in std::mem::take(&mut notes.joined) {
                 packs.remove(&pack).map_err(failed)?;
             }
@@ -280,6 +281,32 @@ mod tests {
         let packed = store.pack().unwrap();
         assert!(packed.loose_removed > packed.objects, "{packed:?}");
         assert_eq!(counted(dir.path()), (0, 2));
+        is_whole(dir.path());
+    }
+
+    #[test]
+    fn a_pack_that_a_common_index_names_stays() {
+        let (dir, mut store) = set_up();
+        say(&mut store, 3);
+        store.pack().unwrap();
+        let old = store.notes().unwrap().packs[0].pack.clone();
+        say(&mut store, 3);
+        // Stopped between noting the new pack and removing the one that it stands for.
+        let git_program = Git::new(store.repo.common_dir());
+        let packs = Packs::of(&git_program);
+        let tip = store.tip().unwrap().unwrap();
+        let pack = packs.make(tip, None, false).unwrap().unwrap();
+        store.note(&Notes { packs: vec![Known { pack, tip, commits: 7 }], joined: vec![old.clone()] }).unwrap();
+        git(dir.path(), &["multi-pack-index", "write"]);
+        say(&mut store, 1);
+        store.pack().unwrap();
+        assert!(packs.has(&old));
+        git(dir.path(), &["multi-pack-index", "verify"]);
+        is_whole(dir.path());
+        fs::remove_file(&packs.folder().join("multi-pack-index")).unwrap();
+        say(&mut store, 1);
+        store.pack().unwrap();
+        assert!(!packs.has(&old));
         is_whole(dir.path());
     }
 

@@ -103,8 +103,13 @@ impl Store {
     pub(super) fn publish_through(&mut self, end: u64) -> Result<()> {
         let asked =
             self.repo.settings().get("vermas.durability").as_deref() == Some("log") && self.count_loose()? < 100;
-        if asked || self.repo.is_collecting() {
+        let collecting = !asked && self.repo.is_collecting();
+        if asked || collecting {
             self.sync_log()?;
+            if collecting {
+                let branch = self.places.branch();
+                self.warnings.push(format!("recorded, but not yet on {branch}: git gc is at work"));
+            }
             return self.with_state(|tx| {
                 tx.project()?;
                 tx.feed(end)?;

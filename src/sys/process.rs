@@ -422,6 +422,12 @@ pub fn start_time(pid: u32) -> Option<u64> {
     stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// The process that started another; `None` where the system does not say.
+pub fn parent_of(pid: u32) -> Option<u32> {
+    let stat = super::fs::read_to_string(Path::new(&format!("/proc/{pid}/stat"))).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Lets everybody else go first, from now on and for every child: for work that nobody waits for.
 pub fn be_modest() {
     let _ = rustix::process::nice(15);
@@ -437,6 +443,11 @@ pub fn has_terminal() -> bool {
 /// Our own process id.
 pub fn id() -> u32 {
     std::process::id()
+}
+
+/// The name of this machine, as other programs write it beside a process id.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The user the process runs as.
