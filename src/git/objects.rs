@@ -147,6 +147,13 @@ impl Repo {
         self.gix.find_header(oid).is_ok()
     }
 
+    /// Fails where the system refuses to read what may hold a commit: then nothing can be said of it.
+    pub fn check_objects_readable(&self, commit: Oid) -> std::io::Result<()> {
+        sys::fs::check_readable(&self.loose_path(commit))?;
+        let packs = self.common_dir().join("objects/pack");
+        sys::fs::list(&packs)?.iter().try_for_each(|name| sys::fs::check_readable(&packs.join(name)))
+    }
+
     /// Writes a blob. After a crash it is there whole or not at all; not synced, see [`Self::sync_objects`].
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Oid, RepoError> {
         self.write_whole(Kind::Blob, bytes)
@@ -207,8 +214,11 @@ impl Repo {
     /// Removes loose objects that a power cut left empty and that are not older than `since` (nanoseconds since the epoch).
     pub fn remove_emptied_objects(&self, since: i64) -> std::io::Result<()> {
         let top = self.common_dir().join("objects");
-        for folder in sys::fs::list(&top)?.into_iter().filter(|n| n.len() == 2) {
-            for name in sys::fs::list(&top.join(&folder))? {
+        let is_hex = |name: &str| name.bytes().all(|b| b.is_ascii_hexdigit());
+        let rest = self.gix.object_hash().len_in_hex() - 2;
+        for folder in sys::fs::list(&top)?.into_iter().filter(|n| n.len() == 2 && is_hex(n)) {
+            // A temporary file may be one that a git at work has just made.
+            for name in sys::fs::list(&top.join(&folder))?.into_iter().filter(|n| n.len() == rest && is_hex(n)) {
                 let path = top.join(&folder).join(name);
                 if sys::fs::Stamp::of(&path).is_some_and(|s| s.size == 0 && s.mtime_ns >= since) {
                     sys::fs::remove_file(&path)?;
@@ -346,6 +356,21 @@ pub fn parse_oid(hex: &str) -> Option<Oid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_empty_files_only_objects_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        sys::process::Cmd::new("git").cwd(dir.path()).args(["init", "-q"]).run().unwrap();
+        let repo = Repo::discover(dir.path()).unwrap();
+        let folder = repo.common_dir().join("objects/ab");
+        sys::fs::create_dir_all(&folder).unwrap();
+        let (object, temporary) = ("c".repeat(38), "tmp_obj_a1b2c3".to_owned());
+        for name in [&object, &temporary] {
+            sys::fs::replace(&folder.join(name), b"").unwrap();
+        }
+        repo.remove_emptied_objects(0).unwrap();
+        assert_eq!(sys::fs::list(&folder).unwrap(), [temporary]);
+    }
 
     #[test]
     fn an_object_that_a_power_cut_left_empty_is_written_again() {

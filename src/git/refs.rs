@@ -42,6 +42,18 @@ impl Repo {
         Ok(Some(id.detach()))
     }
 
+    /// Whether the file of a ref that cannot be followed was read and names no commit: emptied by a power cut, or garbled. A
+    /// file that cannot be read is an error.
+    pub fn is_garbled(&self, name: &str) -> Result<bool, RepoError> {
+        let path = self.loose_ref_path(name);
+        if !self.has_file_refs() || !sys::fs::exists(&path) {
+            return Ok(false);
+        }
+        sys::fs::check_readable(&path)?;
+        let text = sys::fs::read(&path).unwrap_or_default();
+        Ok(super::objects::parse_oid(&String::from_utf8_lossy(&text)).is_none())
+    }
+
     fn ref_by_program(&self, name: &str) -> Result<Option<Oid>, RepoError> {
         let out = sys::process::Cmd::new("git")
             .arg("--git-dir")
@@ -150,13 +162,14 @@ impl Repo {
     }
 
     /// Values a ref had, newest first, from its reflog.
-    pub fn reflog(&self, name: &str) -> Vec<Oid> {
+    pub fn reflog(&self, name: &str) -> Result<Vec<Oid>, RepoError> {
         let path = self.common_dir().join("logs").join(name);
+        sys::fs::check_readable(&path)?;
         let text = sys::fs::read_to_string(&path).unwrap_or_default();
         let mut all: Vec<Oid> =
             text.lines().filter_map(|l| l.split(' ').nth(1)).filter_map(super::objects::parse_oid).collect();
         all.reverse();
-        all
+        Ok(all)
     }
 }
 

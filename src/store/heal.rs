@@ -14,12 +14,18 @@ use super::places::Places;
 use crate::git::program::Git;
 use crate::git::refs::RefMove;
 use crate::git::{Oid, Repo, RepoError, history, index_lock};
-use crate::sys::{clock, fs, leftovers, process};
+use crate::sys::clock::Deadline;
+use crate::sys::{clock, fs, holders, leftovers, process};
 
 /// A lock on packed refs comes at most this long after the intent: as long as others may keep us waiting for it, and some.
 const LOCKED_WITHIN_NS: i64 = 5_000_000_000;
-/// From this age on it is taken for left.
+/// From this age on it is taken for left, where nobody is seen who could hold it.
 const LEFT_AFTER: Duration = Duration::from_secs(1);
+/// How long somebody who could is waited for.
+const HELD_WAIT: Duration = Duration::from_secs(1);
+/// From this age on a git that is at work, and does not have it open, is not taken for its holder.
+const NEVER_HELD: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What is written down before the branch is locked, so that the next command knows a lock that was left for its own.
 fn intent_text(new: Oid) -> String {
@@ -35,10 +41,13 @@ fn noted_tip(places: &Places) -> Option<Oid> {
 
 /// The tips that are remembered beside the branch: the one last published, which git may have collected since, and the
 /// copy against deletion.
-pub(super) fn earlier_tips(repo: &Repo, places: &Places) -> Vec<Oid> {
-    let noted = noted_tip(places);
-    let backup = repo.ref_target(Places::BACKUP_REF).ok().flatten();
-    [noted, backup].into_iter().flatten().collect()
+pub(super) fn earlier_tips(repo: &Repo, places: &Places) -> Result<Vec<Oid>> {
+    fs::check_readable(&places.committed()).map_err(StoreError::io("read what was published last"))?;
+    let backup = match repo.ref_target(Places::BACKUP_REF) {
+        Err(e) if !repo.is_garbled(Places::BACKUP_REF)? => return Err(e.into()),
+        found => found.ok().flatten(),
+    };
+    Ok([noted_tip(places), backup].into_iter().flatten().collect())
 }
 
 /// Whether everything that a commit's tree names is there.
@@ -69,7 +78,13 @@ impl Store {
         match self.repo.ref_target(&self.places.state_ref) {
             Ok(Some(tip)) if self.is_readable(tip) => Ok(Some(tip)),
             Ok(None) => self.restore_branch(),
-            Ok(Some(_)) | Err(_) => self.replace_broken_tip(),
+            // What cannot be read just now is not broken: nothing is taken away for it.
+            Err(e) if !self.repo.is_garbled(&self.places.state_ref)? => Err(e.into()),
+            Ok(Some(tip)) => {
+                self.repo.check_objects_readable(tip).map_err(StoreError::io("read the state branch"))?;
+                self.replace_broken_tip()
+            }
+            Err(_) => self.replace_broken_tip(),
         }
     }
 
@@ -112,15 +127,15 @@ impl Store {
         [self.repo.lock_path(&self.places.state_ref), self.repo.lock_path(Places::BACKUP_REF)]
     }
 
-    /// Where refs are packed, moving one locks `packed-refs`, too. That lock is empty, ours or not: it is taken for ours if it
-    /// came with an intent that was left, and given time in case it is that of a git that packs refs in this very moment.
+    /// Where refs are packed, moving one locks `packed-refs`, too. That lock is empty, ours or not.
     fn reclaim_packed_lock(&self) -> Result<()> {
         let lock = self.repo.common_dir().join("packed-refs.lock");
-        if fs::Stamp::of(&lock).is_some_and(|s| s.size == 0) { self.reclaim_by_age(&lock) } else { Ok(()) }
+        if fs::Stamp::of(&lock).is_some_and(|s| s.size == 0) { self.reclaim_unsigned(&lock) } else { Ok(()) }
     }
 
-    /// Removes a lock that came right behind an intent that was left, and that nobody touches for a while.
-    fn reclaim_by_age(&self, lock: &Path) -> Result<()> {
+    /// Removes a lock that does not say whose it is, where it came right behind an intent that was left, and nobody is seen
+    /// who could hold it.
+    fn reclaim_unsigned(&self, lock: &Path) -> Result<()> {
         let (Some(found), Some(intent)) = (fs::Stamp::of(lock), fs::Stamp::of(&self.places.intent())) else {
             return Ok(());
         };
@@ -128,10 +143,25 @@ impl Store {
         if !(0..=LOCKED_WITHIN_NS).contains(&later) {
             return Ok(());
         }
-        let age = clock::now_millis().saturating_sub(found.mtime_ns / 1_000_000);
-        clock::sleep(LEFT_AFTER.saturating_sub(Duration::from_millis(u64::try_from(age).unwrap_or_default())));
-        if fs::Stamp::of(lock) == Some(found) {
-            fs::remove_file(lock).map_err(StoreError::io("remove a lock that a killed command left"))?;
+        let age = || {
+            let age = clock::now_millis().saturating_sub(found.mtime_ns / 1_000_000);
+            Duration::from_millis(u64::try_from(age).unwrap_or_default())
+        };
+        clock::sleep(LEFT_AFTER.saturating_sub(age()));
+        let deadline = Deadline::after(HELD_WAIT);
+        let folders = self.repo.folders();
+        while fs::Stamp::of(lock) == Some(found) {
+            let in_doubt = || age() < NEVER_HELD && holders::git_is_at_work(&folders);
+            if !holders::have_open(lock) && !in_doubt() {
+                return fs::remove_file(lock).map_err(StoreError::io("remove a lock that a killed command left"));
+            }
+            if deadline.passed() {
+                // The intent stays, so that a later command looks again.
+                let name = lock.strip_prefix(self.repo.common_dir()).unwrap_or(lock).with_extension("");
+                let (name, path) = (name.display().to_string(), lock.display().to_string());
+                return Err(RepoError::Locked { name, path }.into());
+            }
+            clock::sleep(PAUSE);
         }
         Ok(())
     }
@@ -145,12 +175,12 @@ impl Store {
         };
         let intent = String::from_utf8_lossy(&intent).into_owned();
         let new = intent.split_whitespace().nth(3).unwrap_or_default();
-        if new.is_empty() {
-            // A power cut may leave of the intent only that there was one.
-            return self.reclaim_by_age(lock);
-        }
-        let content = fs::read(lock).unwrap_or_default();
+        let content = fs::read_if_there(lock).map_err(StoreError::io("read a lock"))?.unwrap_or_default();
         let content = String::from_utf8_lossy(&content).trim_matches(['\0', '\n', ' ']).to_owned();
+        // A power cut may leave of the intent only that there was one.
+        if new.is_empty() || content.is_empty() {
+            return self.reclaim_unsigned(lock);
+        }
         if new.starts_with(&content) {
             fs::remove_file(lock).map_err(StoreError::io("remove a lock that a killed command left"))?;
         }
@@ -206,7 +236,7 @@ impl Store {
 
     /// The branch is gone (deleted, or never made): it begins again where the backup left off.
     fn restore_branch(&mut self) -> Result<Option<Oid>> {
-        let Some(oid) = self.lost_tip() else { return Ok(None) };
+        let Some(oid) = self.lost_tip()? else { return Ok(None) };
         let back = RefMove { name: self.places.state_ref.clone(), new: oid, old: None };
         self.move_state(&[back], "vermas: put the deleted state branch back")?;
         self.warnings.push(format!("the branch {} was gone; put back", self.places.branch()));
@@ -214,19 +244,23 @@ impl Store {
     }
 
     /// Where a branch that is gone begins again.
-    pub(super) fn lost_tip(&self) -> Option<Oid> {
-        earlier_tips(&self.repo, &self.places).into_iter().find(|b| self.is_whole(*b))
+    pub(super) fn lost_tip(&self) -> Result<Option<Oid>> {
+        Ok(earlier_tips(&self.repo, &self.places)?.into_iter().find(|b| self.is_whole(*b)))
     }
 
     /// The tip cannot be read: the newest earlier state that can takes its place. Events that it lacks are published
     /// again from the log.
     fn replace_broken_tip(&mut self) -> Result<Option<Oid>> {
-        let mut candidates = self.repo.reflog(&self.places.state_ref);
-        candidates.extend(earlier_tips(&self.repo, &self.places));
+        let mut candidates = self.repo.reflog(&self.places.state_ref)?;
+        candidates.extend(earlier_tips(&self.repo, &self.places)?);
         let mut seen = BTreeSet::new();
         let sound = candidates.into_iter().find(|c| seen.insert(*c) && self.is_whole(*c) && self.has_history(*c));
         for name in [self.places.state_ref.clone(), Places::BACKUP_REF.to_owned()] {
-            if self.repo.ref_target(&name).is_err() {
+            let is_garbled = match self.repo.ref_target(&name) {
+                Err(e) if !self.repo.is_garbled(&name)? => return Err(e.into()),
+                found => found.is_err(),
+            };
+            if is_garbled {
                 // An empty or garbled ref file stops the person's own fetch and gc.
                 fs::remove_file(&self.repo.loose_ref_path(&name)).map_err(StoreError::io("remove a broken ref"))?;
             }

@@ -194,7 +194,7 @@ impl Tx<'_> {
     /// A log that is not the one we knew may lack events that the branch lacks, too: somebody set both back. What was
     /// published last has them. None of it counts as on the branch.
     fn take_in_earlier_tips(&mut self, built: &mut Built) -> Result<()> {
-        for earlier in heal::earlier_tips(self.repo, self.places) {
+        for earlier in heal::earlier_tips(self.repo, self.places)? {
             if self.tip != Some(earlier) && heal::is_whole(self.repo, earlier) {
                 let segments = branch::segments_of(self.repo, self.repo.commit(earlier)?.tree)?;
                 self.take_in_segments(&segments, built, true)?;

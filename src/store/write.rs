@@ -390,11 +390,11 @@ impl Store {
                 tx.see_tip(tip);
                 prepare(cache)?;
                 tx.catch_up()?;
-                if let Some(from) = (restored.log_was_gone || restored.log_was_replaced)
-                    .then(|| tip.filter(|t| self.is_whole(*t)).or_else(|| self.lost_tip()))
-                    .flatten()
-                {
-                    tx.take_in_texts_of(from)?;
+                if restored.log_was_gone || restored.log_was_replaced {
+                    let whole = tip.filter(|t| self.is_whole(*t));
+                    if let Some(from) = whole.map_or_else(|| self.lost_tip(), |t| Ok(Some(t)))? {
+                        tx.take_in_texts_of(from)?;
+                    }
                 }
                 tx.adopt()?;
                 if !tx.unsaved.is_empty() || tx.rebuilt || tx.arrived > 0 {
@@ -430,7 +430,13 @@ impl Store {
     /// The tip, or `None` where it is broken: the log has what was on it, and the publisher mends it. Where the log has
     /// nothing, nor an earlier tip, a broken one is an error and never an empty state.
     fn present_tip(&self) -> Result<Option<Oid>> {
-        let Some(tip) = self.repo.ref_target(&self.places.state_ref).unwrap_or_default() else { return Ok(None) };
+        let log = fs::Stamp::of(&self.places.log());
+        let log_is_empty = log.is_none_or(|s| s.size == 0);
+        let found = match self.repo.ref_target(&self.places.state_ref) {
+            Err(e) if log_is_empty && !self.repo.is_garbled(&self.places.state_ref)? => return Err(e.into()),
+            found => found.unwrap_or_default(),
+        };
+        let Some(tip) = found else { return Ok(None) };
         if self.made == Some(tip) {
             return Ok(Some(tip));
         }
@@ -438,7 +444,6 @@ impl Store {
         if crate::git::objects::parse_oid(&built.tip) != Some(tip) {
             self.refuse_code(tip)?;
         }
-        let log = fs::Stamp::of(&self.places.log());
         // What was read of another log is about to be forgotten.
         let is_kept = !self.rebuild
             && built.boot == fs::boot_id()
@@ -447,15 +452,15 @@ impl Store {
             true => crate::git::objects::parse_oid(&built.tip) == Some(tip) || self.has_segments(tip),
             false => self.has_segments_beside(tip, &BTreeMap::new()),
         };
-        let log_is_empty = log.is_none_or(|s| s.size == 0);
-        Ok(Some(tip).filter(|_| is_sound || (log_is_empty && self.lost_tip().is_none())))
+        let lost = if is_sound || !log_is_empty { None } else { self.lost_tip()? };
+        Ok(Some(tip).filter(|_| is_sound || (log_is_empty && lost.is_none())))
     }
 
     /// Refuses a branch that never held a state: a setting that names the wrong one would put events beside a person's code. A
     /// branch of ours that somebody moved elsewhere is mended.
     pub(super) fn refuse_code(&self, tip: Oid) -> Result<()> {
         let holds = |tip: Oid| super::tree::is_state(&self.repo, tip).unwrap_or(true);
-        if holds(tip) || self.repo.reflog(&self.places.state_ref).into_iter().any(|t| self.is_whole(t) && holds(t)) {
+        if holds(tip) || self.repo.reflog(&self.places.state_ref)?.into_iter().any(|t| self.is_whole(t) && holds(t)) {
             return Ok(());
         }
         let refusal = Refusal::state(format!("the branch {} holds no state, but something else", self.places.branch()));

@@ -66,6 +66,19 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path).map_err(|e| named(path, &e))
 }
 
+/// Whether what stands at a path can be read: an error where the system or the disk refuses, and none where nothing is
+/// there, or no file.
+pub fn check_readable(path: &Path) -> io::Result<()> {
+    use rustix::io::Errno;
+    let not_there = |e: &io::Error| {
+        Errno::from_io_error(e).is_none_or(|e| matches!(e, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO))
+    };
+    match open_read(path).and_then(|file| read_up_to(&file, 0, 4096)) {
+        Err(e) if !not_there(&e) => Err(named(path, &e)),
+        _ => Ok(()),
+    }
+}
+
 /// Opens a regular file for reading; a link is refused.
 pub fn open_read(path: &Path) -> io::Result<File> {
     regular(OpenOptions::new().read(true).custom_flags(guarded()).open(path)?)

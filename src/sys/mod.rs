@@ -6,6 +6,7 @@ pub mod clock;
 pub mod env;
 mod fault;
 pub mod fs;
+pub mod holders;
 pub mod leftovers;
 pub mod lock;
 pub mod marked;

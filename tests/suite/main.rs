@@ -17,6 +17,7 @@ mod factory;
 mod format_page;
 mod fsck;
 mod git_room;
+mod held;
 mod hook;
 mod hostile;
 mod large;
