@@ -55,17 +55,19 @@ impl Repo {
     }
 
     fn ref_by_program(&self, name: &str) -> Result<Option<Oid>, RepoError> {
-        let out = sys::process::Cmd::new("git")
-            .arg("--git-dir")
-            .arg(self.common_dir())
-            .args(["rev-parse", "--verify", "-q", "--end-of-options", name])
-            .output()
-            .map_err(|e| RepoError::broken(format!("read {name}"), e))?;
-        // 1 says that there is no such ref, and anything else that it could not be looked at.
-        match (out.code, super::objects::parse_oid(&out.text())) {
-            (Some(0), Some(oid)) => Ok(Some(oid)),
-            (Some(1), _) => Ok(None),
-            _ => Err(RepoError::broken(format!("read {name}"), out.stderr_text())),
+        let ask = |args: &[&str]| {
+            let cmd = sys::process::Cmd::new("git").arg("--git-dir").arg(self.common_dir()).args(args).arg(name);
+            cmd.output().map_err(|e| RepoError::broken(format!("read {name}"), e))
+        };
+        let found = ask(&["rev-parse", "--verify", "-q", "--end-of-options"])?;
+        if let Some(oid) = super::objects::parse_oid(&found.text()).filter(|_| found.success()) {
+            return Ok(Some(oid));
+        }
+        // It says the same of a ref that is not there and of one that it cannot look up.
+        let there = ask(&["show-ref", "--exists"])?;
+        match there.code {
+            Some(2) => Ok(None),
+            _ => Err(RepoError::broken(format!("read {name}"), there.stderr_text())),
         }
     }
 

@@ -256,3 +256,68 @@ fn a_branch_that_holds_code_is_not_written_to() {
     git(&p.path, &["update-ref", "refs/heads/vermas/state", "main"]);
     create(&mut open(&p.path), "And more");
 }
+
+/// A world like the real one, in which the log is unlinked as it is opened the second time: behind the append.
+struct Unlinking {
+    log: PathBuf,
+    opened: std::cell::Cell<u32>,
+    synced: std::cell::RefCell<Vec<u64>>,
+}
+
+impl git_vermas::sys::world::World for Unlinking {
+    fn now_millis(&self) -> i64 {
+        1_767_700_000_000
+    }
+    fn instant(&self) -> std::time::Instant {
+        std::time::Instant::now()
+    }
+    fn pause(&self, d: std::time::Duration) {
+        std::thread::sleep(d);
+    }
+    fn random_bits(&self) -> u64 {
+        0x0123_4567_89ab_cdef
+    }
+    fn var(&self, name: &str) -> Option<std::ffi::OsString> {
+        std::env::var_os(name)
+    }
+    fn boot_id(&self) -> String {
+        "boot".to_owned()
+    }
+    fn before(&self, act: git_vermas::sys::world::Act, path: &Path) -> git_vermas::sys::world::Ruling {
+        if act == git_vermas::sys::world::Act::Open && path == self.log {
+            self.opened.set(self.opened.get() + 1);
+            if self.opened.get() == 2 {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+        git_vermas::sys::world::Ruling::Go
+    }
+    fn stamp(&self, _: &std::fs::File) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn synced(&self, file: &std::fs::File) -> std::io::Result<()> {
+        use std::os::unix::fs::MetadataExt;
+        self.synced.borrow_mut().push(file.metadata()?.ino());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_log_that_is_unlinked_behind_the_append_is_synced_and_put_back() {
+    use std::os::unix::fs::MetadataExt;
+    let (p, mut store) = set_up();
+    let pin = std::fs::metadata(p.path.join(".git/vermas/events.pin")).unwrap().ino();
+    let log = store.places().log();
+    let world = std::rc::Rc::new(Unlinking {
+        log: log.clone(),
+        opened: std::cell::Cell::default(),
+        synced: std::cell::RefCell::default(),
+    });
+    let id = {
+        let _stay = git_vermas::sys::world::enter(world.clone());
+        create(&mut store, "kept")
+    };
+    assert!(world.opened.get() >= 2 && world.synced.borrow().contains(&pin), "another file was synced");
+    assert_eq!(std::fs::metadata(&log).unwrap().ino(), pin);
+    assert!(std::fs::read_to_string(&log).unwrap().contains(id.as_str()));
+}

@@ -204,6 +204,27 @@ fn every_form_of_repository_works() {
 }
 
 #[test]
+fn refs_that_cannot_be_read_are_not_taken_for_no_refs() {
+    let p = Place::empty();
+    let dir = p.root().join("app");
+    let mut init = super::common::program(p.root(), p.root(), "git");
+    init.args(["init", "-q", "--ref-format=reftable"]).arg(&dir);
+    if run(init).code != Some(0) {
+        eprintln!("skipped: this git knows no reftable");
+        return;
+    }
+    p.vermas_in(&dir, &["init"]).ok();
+    let tables = dir.join(".git/reftable/tables.list");
+    let good = std::fs::read(&tables).unwrap();
+    std::fs::write(&tables, "0x000000000001-0x000000000009-00000000.ref\n").unwrap();
+    let said = p.vermas_in(&dir, &["wo", "create", "t"]);
+    assert!(said.code != Some(0) && said.err.contains("refs/heads/vermas/state"), "{said:?}");
+    std::fs::write(&tables, good).unwrap();
+    p.vermas_in(&dir, &["wo", "create", "t"]).ok();
+    p.vermas_in(&dir, &["fsck"]).ok();
+}
+
+#[test]
 fn the_help_of_a_group_says_what_each_command_does() {
     let p = Place::new();
     for args in [&["wo", "-h"][..], &["wo"], &["worker", "--help"], &["help", "wo"]] {
