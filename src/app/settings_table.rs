@@ -113,6 +113,12 @@ const KNOWN: &[Setting] = &[
         Kind::OneOf(&["auto", "off"]),
         "auto: the state branch's loose objects are packed in the background",
     ),
+    setting(
+        "vermas.projections",
+        Value("patch"),
+        Kind::OneOf(&["patch", "replace"]),
+        "replace: the lists of orders and messages are never changed in place",
+    ),
     setting("vermas.worker.setup", Nothing, Kind::Command, "what prepares a fresh worktree, by sh -c"),
     setting(
         "vermas.worker.env",

@@ -49,6 +49,7 @@ const CONFIGURATION: &[(&str, &str)] = &[
     ("vermas.claims", "local, or remote: every claim is arbitrated by a push."),
     ("vermas.durability", "full, or log: only the log line is synced before success."),
     ("vermas.pack", "auto, or off: whether the branch's loose objects are packed in the background."),
+    ("vermas.projections", "patch, or replace: the lists of orders and messages are never changed in place."),
     ("vermas.worker.setup, vermas.worker.env", "What prepares a fresh worktree; more variables to pass on."),
     ("color.vermas, color.ui, core.pager", "As for every command of git."),
 ];

@@ -57,6 +57,7 @@ impl Store {
 
     pub(super) fn unopened(repo: Repo) -> Self {
         let places = Places::of(&repo);
+        let plain = repo.settings().get("vermas.projections").is_some_and(|s| s == "replace");
         Self {
             repo,
             places,
@@ -68,7 +69,7 @@ impl Store {
             committed: false,
             made: None,
             active: None,
-            plain: false,
+            plain,
             warnings: Vec::new(),
             looked: None,
             past: None,

@@ -1,11 +1,13 @@
 //! Changing single lines of a projection, at a cost that does not depend on its length.
 //!
 //! A small projection is replaced as a whole. A large one is laid out with room behind each line, and a record that still
-//! fits is written over the old one. That is done only to a file that nobody has read since it was put there: whoever
-//! takes it in pieces never finds two halves of different lines. A file that somebody read is replaced, so that each
-//! change of the whole file was paid for by somebody's reading of the whole file, or by a record that outgrew its room.
+//! fits is written over the old one. That is done only to a file that nobody has read since it was put there, and that has
+//! no other name: whoever takes it in pieces never finds two halves of different lines. A file that somebody read is
+//! replaced, so that each change of the whole file was paid for by somebody's reading of the whole file, or by a record that
+//! outgrew its room.
 //!
-//! **Invariant:** a file that anybody but us has read is never changed in place; lines are only added to its end.
+//! **Invariant:** a file that anybody but us is seen to have read is never changed in place; lines are only added to its
+//! end. A reader that is not seen (see [`readers`]) still finds whole lines where it takes whole pages, as most do.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +18,7 @@ use super::layout::{self, Key, Layout, PAGE, Standing};
 use super::write::Tx;
 use crate::domain::RefId;
 use crate::sys::fs::{self, Stamp};
-use crate::sys::readers;
+use crate::sys::readers::{self, Overwritten};
 use crate::wire::{json, line};
 
 /// Up to this size a projection is replaced as a whole, in bytes.
@@ -86,7 +88,10 @@ impl Tx<'_> {
     pub(super) fn patch(&mut self, table: Table, changes: &[Change]) -> Result<Patched> {
         let path = self.path_of(table);
         let read = |e| StoreError::io(format!("read .work/{}", table.file_name()))(e);
-        let file = readers::open_unnoticed(&path).map_err(read)?;
+        let tells = |tx: &Self| Ok::<_, StoreError>(tx.cache.meta(table.room_key())?.as_deref() == Some(TELLS));
+        let in_place = !self.plain && tells(self)?;
+        let open = if in_place { readers::open_to_overwrite } else { readers::open_unnoticed };
+        let mut file = open(&path).map_err(read)?;
         let stamp = Stamp::of_file(&file).map_err(read)?;
         if self.known_stamp(table)? != Some(stamp) {
             return Ok(Patched::Later);
@@ -101,20 +106,31 @@ impl Tx<'_> {
         self.note_readers(table)?;
         let pieces: Option<Vec<(u64, Vec<u8>)>> =
             found.iter().map(|(old, c)| piece(old, c.record.as_bytes())).collect();
-        let untouched = self.cache.meta(table.room_key())?.as_deref() == Some(TELLS);
-        let quiet = match pieces.filter(|_| untouched && !self.plain) {
-            Some(pieces) => {
-                let pieces = pieces.iter().map(|(at, bytes)| (*at, bytes.as_slice()));
-                readers::overwrite(&path, pieces)
-                    .map_err(StoreError::io(format!("write .work/{}", table.file_name())))?;
+        let pieces = pieces.filter(|_| in_place).filter(|_| !readers::may_be_read_unseen(&path));
+        let mut written = Overwritten::No;
+        if let Some(pieces) = pieces.filter(|_| tells(self).unwrap_or(false)) {
+            let pieces = pieces.iter().map(|(at, bytes)| (*at, bytes.as_slice()));
+            written = readers::overwrite(&mut file, &path, stamp.mtime_ns, pieces)
+                .map_err(StoreError::io(format!("write .work/{}", table.file_name())))?;
+        }
+        let quiet = match written {
+            Overwritten::Unseen | Overwritten::Seen => {
+                let now = Stamp::of_file(&file).map_err(read)?;
+                let there = Stamp::of(&path);
+                if there.is_none_or(|t| t.inode != now.inode) {
+                    // Somebody put another file there, which has the old lines or their own.
+                    return Ok(Patched::Later);
+                }
+                if written == Overwritten::Seen {
+                    self.note_layout(table, true, false)?;
+                }
                 for (_, c) in &found {
                     self.note_line(table, &c.key.1, sum(c.record.as_bytes()))?;
                 }
-                let now = Stamp::of(&path).unwrap_or_default();
                 self.note_stamp(table, &now, stamp.size)?;
-                now.inode == stamp.inode && now.size == stamp.size
+                now.size == stamp.size
             }
-            None => {
+            Overwritten::No => {
                 let roomy = !self.plain && (stamp.size > SMALL || self.count_retired(table)? >= OFTEN);
                 let bytes = fs::read_from(&file, 0).map_err(read)?;
                 let new: BTreeMap<u64, &[u8]> = found.iter().map(|(old, c)| (old.at, c.record.as_bytes())).collect();
@@ -159,7 +175,8 @@ impl Tx<'_> {
 }
 
 /// What of a line is to be written over, and where, for the record to stand in its place; `None` where it does not fit,
-/// or where the change would go over the edge of a page and could be cut in two by a power cut.
+/// or where the line goes over the edge of a page: a power cut could cut the change in two, and so could a reader that takes
+/// whole pages and leaves no time of access.
 fn piece(old: &Standing, record: &[u8]) -> Option<(u64, Vec<u8>)> {
     let mut new = record.to_vec();
     new.resize(old.bytes.len().max(record.len()), b' ');
@@ -169,8 +186,8 @@ fn piece(old: &Standing, record: &[u8]) -> Option<(u64, Vec<u8>)> {
     let differs = |(a, b): (&u8, &u8)| a != b;
     let first = new.iter().zip(&old.bytes).position(differs)?;
     let last = new.iter().zip(&old.bytes).rposition(differs)?;
-    let (begin, end) = (old.at + first as u64, old.at + last as u64);
-    (begin / PAGE == end / PAGE).then(|| (begin, new[first..=last].to_vec()))
+    let end = old.at + old.bytes.len() as u64;
+    (old.at / PAGE == end / PAGE).then(|| (old.at + first as u64, new[first..=last].to_vec()))
 }
 
 #[cfg(test)]
@@ -190,9 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn a_change_over_the_edge_of_a_page_is_not_made_in_place() {
+    fn a_line_over_the_edge_of_a_page_is_not_changed_in_place() {
         let text = "{\"n\":11111111}";
-        assert_eq!(piece(&standing(PAGE - 9, text), b"{\"n\":21111112}"), None);
-        assert_eq!(piece(&standing(PAGE - 9, text), b"{\"n\":21111111}").unwrap(), (PAGE - 4, b"2".to_vec()));
+        let behind = text.len() as u64 + 1;
+        for at in [PAGE - 9, PAGE - behind + 1] {
+            assert_eq!(piece(&standing(at, text), b"{\"n\":21111111}"), None);
+        }
+        for at in [PAGE, PAGE - behind] {
+            assert_eq!(piece(&standing(at, text), b"{\"n\":21111111}").unwrap(), (at + 5, b"2".to_vec()));
+        }
     }
 }

@@ -108,6 +108,10 @@ impl Tx<'_> {
         let change = |(key, record, old): Waiting| Some(Change { key, record, old: old? });
         let changes: Vec<Change> = standing.into_iter().filter_map(change).collect();
         let changes: Vec<Change> = changes.into_iter().filter(|c| sum(c.record.as_bytes()) != c.old).collect();
+        // A second name is somebody's snapshot, which is to stay as it is.
+        if fs::has_other_names(&self.path_of(table)) {
+            return Ok(Patched::Whole);
+        }
         let size = Stamp::of(&self.path_of(table)).map_or(0, |s| s.size);
         if changes.len() > FEW && changes.len() as u64 * BYTES_A_LINE > size {
             return Ok(Patched::Whole);

@@ -302,6 +302,11 @@ pub fn exists(path: &Path) -> bool {
     metadata(path).is_ok()
 }
 
+/// Whether a file stands under another name, too.
+pub fn has_other_names(path: &Path) -> bool {
+    metadata(path).is_ok_and(|m| m.nlink() > 1)
+}
+
 /// Removes a file; one that is not there is no error.
 pub fn remove_file(path: &Path) -> io::Result<()> {
     world::point(Act::Remove, path).map_err(|e| named(path, &e))?;

@@ -213,3 +213,66 @@ fn a_line_that_was_half_written_over_is_nobodys_change() {
         assert_eq!(p.statuses()[2], "in_progress");
     }
 }
+
+#[test]
+fn a_snapshot_by_hard_links_does_not_change() {
+    let (mut p, mut store) = Place::new();
+    start(&mut store, &p.ids[0]);
+    start(&mut store, &p.ids[1]);
+    for n in 0..2 {
+        let snapshot = p.path.join(format!("snapshot-{n}"));
+        std::fs::hard_link(p.file(), &snapshot).unwrap();
+        // Only what is not looked at by a read of ours could still be changed in place.
+        let before = std::fs::metadata(&snapshot).unwrap();
+        if n == 0 {
+            start(&mut store, &p.ids[2]);
+            start(&mut store, &p.ids[3]);
+        } else {
+            let wish = NewOrder { title: "new".to_owned(), ..NewOrder::default() };
+            let add = |tx: &mut git_vermas::store::Tx<'_>| -> Result<OrderId, StoreError> {
+                let id = tx.new_id("wo");
+                tx.emit_all(&order::create(&id, &wish, &AgentId::ceo())?)?;
+                Ok(id)
+            };
+            p.ids.push(store.write(add).unwrap().value);
+        }
+        let after = std::fs::metadata(&snapshot).unwrap();
+        assert_eq!((before.mtime(), before.mtime_nsec()), (after.mtime(), after.mtime_nsec()), "snapshot {n}");
+        assert_eq!(before.len(), after.len());
+    }
+    assert_eq!(p.statuses().iter().filter(|s| *s == "in_progress").count(), 4);
+}
+
+#[test]
+fn a_reader_that_is_not_seen_finds_whole_lines_in_whole_pages() {
+    let (p, mut store) = Place::new();
+    start(&mut store, &p.ids[0]);
+    let reader = readers::open_unnoticed(&p.file()).unwrap();
+    let (mut text, mut ids) = (Vec::new(), p.ids[1..].iter().step_by(3));
+    loop {
+        let mut piece = vec![0; 4096];
+        let read = std::os::unix::fs::FileExt::read_at(&reader, &mut piece, text.len() as u64).unwrap();
+        text.extend_from_slice(&piece[..read]);
+        if read == 0 {
+            break;
+        }
+        ids.by_ref().take(4).for_each(|id| start(&mut store, id));
+    }
+    let text = String::from_utf8(text).unwrap();
+    let records: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(records.len(), p.ids.len());
+}
+
+#[test]
+fn a_file_is_never_changed_in_place_where_a_setting_says_so() {
+    let (p, store) = Place::new();
+    drop(store);
+    git(&p.path, &["config", "vermas.projections", "replace"]);
+    let mut store = Store::open(Repo::discover(&p.path).unwrap()).unwrap();
+    for id in &p.ids[..5] {
+        let before = File::open(p.file()).unwrap();
+        start(&mut store, id);
+        assert_ne!(before.metadata().unwrap().ino(), p.inode());
+        assert!(!std::fs::read_to_string(p.file()).unwrap().contains(" \n"));
+    }
+}
