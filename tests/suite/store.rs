@@ -110,6 +110,29 @@ fn a_power_cut_that_leaves_of_the_intent_an_empty_file_leaves_no_ref_locked() {
 }
 
 #[test]
+fn where_the_git_directory_is_apart_all_worktrees_share_one_log() {
+    for named in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let top = std::fs::canonicalize(dir.path()).unwrap();
+        let (main, linked, apart) = (top.join("main"), top.join("linked"), top.join("apart"));
+        let path = |p: &Path| p.to_str().unwrap().to_owned();
+        git(&top, &["init", "-q", "-b", "main", "--separate-git-dir", &path(&apart), &path(&main)]);
+        git(&main, &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "begin"]);
+        if named {
+            git(&main, &["config", "core.worktree", &path(&main)]);
+        }
+        git(&main, &["worktree", "add", "-q", &path(&linked)]);
+        let (mut store, _) = init(Repo::discover(&main).unwrap(), None).unwrap();
+        let id = create(&mut store, "From the main one");
+        let mut there = open(&linked);
+        assert!(there.view().unwrap().order(&id).unwrap().is_some());
+        create(&mut there, "From the linked one");
+        let has_log = |p: &Path| p.join(".work/events.jsonl").exists();
+        assert_eq!((has_log(&main), has_log(&apart), has_log(&linked)), (named, !named, false));
+    }
+}
+
+#[test]
 fn setting_up_twice_changes_nothing() {
     let (p, store) = set_up();
     let before = git(&p.path, &["rev-parse", "vermas/state"]);
