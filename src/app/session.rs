@@ -246,6 +246,8 @@ impl From<StoreError> for Fault {
             }
             StoreError::Cache { .. } if e.is_full_disk() => crate::sys::fs::no_room().into(),
             StoreError::Cache { .. } => Self::failed(text).hint("git vermas rebuild"),
+            StoreError::TooMuch { .. } => Self::failed(text)
+                .hint("nothing of it was taken over; the branch it comes from is to be put back to a commit before it"),
             StoreError::Raced => Self::failed(text).hint("nothing is lost; try again"),
             StoreError::Busy { .. } => Self::failed(text).hint("see what runs: git vermas doctor"),
         }

@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 use super::fault::Fault;
 use crate::domain::text::is_steering;
 use crate::git::{EntryKind, Oid, Repo, RepoError};
-use crate::store::{Places, StateTree, state_tree};
+use crate::store::{Places, StateTree, StoreError, check_sizes, state_tree};
 use crate::wire::check::{self, Flaw, Part};
 use crate::wire::line;
 
@@ -183,11 +183,15 @@ pub fn state_faults(repo: &Repo, new: Oid, old: Option<Oid>) -> Result<Faults, F
             faults.add(path, &Flaw::whole("this must be a plain file, no link and not executable"));
         }
     }
-    for (path, oid) in tree.files.iter().filter(|(p, oid)| before.files.get(*p) != Some(oid)) {
-        // What is no segment of ours is somebody else's, and is carried.
-        if matches!(check::part_of(path), Part::Other | Part::NoSegment) {
-            continue;
-        }
+    // What is no segment of ours is somebody else's, and is carried.
+    let concerns = |path: &str| !matches!(check::part_of(path), Part::Other | Part::NoSegment);
+    let new_files = || tree.files.iter().filter(|(p, oid)| concerns(p) && before.files.get(*p) != Some(oid));
+    let segments = new_files().filter(|(p, _)| check::part_of(p) == Part::Segment).map(|(p, oid)| (p, *oid));
+    if let Err(e @ StoreError::TooMuch { .. }) = check_sizes(repo, "", segments) {
+        faults.add(&new.to_string(), &Flaw::whole(e.to_string()));
+        return Ok(faults);
+    }
+    for (path, oid) in new_files() {
         match repo.blob(*oid) {
             Ok(bytes) => check::flaws(path, &bytes, None).iter().for_each(|f| faults.add(path, f)),
             Err(e) => faults.add(path, &Flaw::whole(e.to_string())),

@@ -15,6 +15,12 @@ use super::event::{Event, Key};
 /// Above this many events of one subject, concurrency is no longer told apart: each event knows all before it.
 const MOST_COMPARED: usize = 4096;
 
+/// A line longer than this is heavy, in bytes.
+pub const HEAVY: usize = 4 << 10;
+/// How many bytes of heavy lines count for one subject. Those behind, in the total order, are there and change nothing:
+/// a state that only grows would have to be held, and written, with each event that comes.
+pub const MOST_HEAVY: usize = 16 << 20;
+
 /// State that events of one subject add up to. Applying is total: what makes no sense changes nothing.
 pub trait Fold: Default {
     /// Applies one event. `knows(id)` tells whether its writer had seen the event `id`.
@@ -36,6 +42,9 @@ pub struct Folded<T> {
     /// The events were taken one after the other in the total order, for their number or because they name each other in
     /// a circle. It stays so whatever comes.
     sequential: bool,
+    /// How many bytes of heavy lines there are.
+    #[serde(default)]
+    heavy: usize,
 }
 
 impl<T: Fold> Folded<T> {
@@ -59,8 +68,19 @@ impl<T: Fold> Folded<T> {
 
     /// Applies an event for which [`Self::is_extended_by`] holds.
     pub fn extend(&mut self, event: &Event) {
-        self.state.apply(event, &|_| true);
+        if self.bears(event) {
+            self.state.apply(event, &|_| true);
+        }
         self.pass(event);
+    }
+
+    /// Weighs the next event in the total order; false where it is too much.
+    fn bears(&mut self, event: &Event) -> bool {
+        if event.size <= HEAVY {
+            return true;
+        }
+        self.heavy = self.heavy.saturating_add(event.size);
+        self.heavy <= MOST_HEAVY
     }
 
     /// Counts an event without applying it.
@@ -87,7 +107,9 @@ pub fn fold_without<T: Fold>(mut events: Vec<Event>, left_out: &BTreeSet<String>
         count: 0,
         awaited: Vec::new(),
         sequential: events.len() > MOST_COMPARED,
+        heavy: 0,
     };
+    let counts: Vec<bool> = events.iter().map(|e| out.bears(e) && !left_out.contains(&e.id)).collect();
     let places = places(&events);
     let mut line = None;
     if !out.sequential && !is_chain(&events) {
@@ -95,17 +117,16 @@ pub fn fold_without<T: Fold>(mut events: Vec<Event>, left_out: &BTreeSet<String>
         out.sequential = line.is_none();
     }
     let Some(line) = line else {
-        for e in &events {
-            if left_out.contains(&e.id) {
-                out.pass(e);
-            } else {
-                out.extend(e);
+        for (e, counts) in events.iter().zip(counts) {
+            if counts {
+                out.state.apply(e, &|_| true);
             }
+            out.pass(e);
         }
         return out;
     };
     let known = Knowledge::new(&events, &places, &line);
-    for &i in line.iter().filter(|i| !left_out.contains(&events[**i].id)) {
+    for &i in line.iter().filter(|i| counts[**i]) {
         out.state.apply(&events[i], &|id| known.has(&places, i, id));
     }
     let named: BTreeSet<&String> = events.iter().flat_map(|e| e.prev.iter().flatten()).collect();
@@ -232,6 +253,7 @@ pub(crate) mod testing {
         if data.get("work_order_id").is_none() {
             data["work_order_id"] = "wo-1".into();
         }
+        let raw = format!("{id}{ms}{data}").into_bytes();
         Event {
             id: id.to_owned(),
             kind: kind.to_owned(),
@@ -240,7 +262,8 @@ pub(crate) mod testing {
             correlation_id: None,
             caused_by: None,
             prev: prev.map(|p| p.iter().map(|s| (*s).to_owned()).collect()),
-            raw: format!("{id}{ms}{data}").into_bytes(),
+            size: raw.len(),
+            raw,
             data: data.as_object().cloned().unwrap_or_default(),
         }
     }
@@ -371,6 +394,27 @@ mod tests {
                 self.0.push(e.id.clone());
             }
         }
+    }
+
+    #[test]
+    fn of_heavy_events_the_first_count_and_light_ones_always_do() {
+        let list: Vec<Event> = (0..40)
+            .map(|n| {
+                let mut e = event("x", n, &format!("e{n:02}"), if n % 7 == 0 { Some(&[]) } else { None }, json!({}));
+                e.size = if n % 10 == 9 { 100 } else { 1 << 20 };
+                e
+            })
+            .collect();
+        let whole: Folded<Seen> = fold(list.clone());
+        let mut counted = ids(&whole);
+        counted.sort_unstable();
+        assert_eq!(counted.len(), 16 + 4, "{counted:?}");
+        assert_eq!((counted[0], counted[16], counted[19]), ("e00", "e16", "e39"));
+        assert_eq!(whole.count, 40);
+        let mut turned = list.clone();
+        turned.rotate_left(13);
+        assert_eq!(one_by_one(&list), whole);
+        assert_eq!(one_by_one(&turned), whole);
     }
 
     #[test]

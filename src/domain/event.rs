@@ -27,6 +27,8 @@ pub struct Event {
     pub data: Map<String, Value>,
     /// The line's bytes without its newline: the identity together with the id.
     pub raw: Vec<u8>,
+    /// The line's length, also where the bytes are not kept.
+    pub size: usize,
 }
 
 /// The place in the one total order of events: time, id, bytes.

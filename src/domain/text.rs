@@ -5,6 +5,19 @@ pub const LONGEST_TITLE: usize = 100;
 /// The largest description, comment or mail body, in bytes: an event line stays under 64 KiB.
 pub const LONGEST_BODY: usize = 48 * 1024;
 
+/// How much of a text is kept that stands beside others of its kind, in bytes: a line of whoever keeps the rules has no
+/// longer one.
+pub const LONGEST_BODY_READ: usize = 64 * 1024;
+
+/// The beginning of a text, with a sign that there is more.
+pub fn beginning(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    format!("{}…", &text[..end])
+}
+
 /// `1 commit`, `2 commits`: a number and what it counts, whose plural takes an `s`, or an `es` behind a hiss.
 pub fn counted(n: impl TryInto<u64>, one: &str) -> String {
     let n = n.try_into().unwrap_or(u64::MAX);

@@ -76,17 +76,18 @@ impl Repo {
         Ok(header.size())
     }
 
-    /// Whether [`Self::blob`] would give this one: it is there and not too large. Its contents are not looked at.
-    pub fn check_blob(&self, oid: Oid) -> Result<(), RepoError> {
+    /// Whether [`Self::blob`] would give this one: it is there and not too large. Its contents are not looked at. Gives its
+    /// size.
+    pub fn check_blob(&self, oid: Oid) -> Result<u64, RepoError> {
         self.check_size(oid, LARGEST_BLOB, || format!("read the file {oid}"))
     }
 
-    fn check_size(&self, oid: Oid, most: u64, what: impl Fn() -> String) -> Result<(), RepoError> {
+    fn check_size(&self, oid: Oid, most: u64, what: impl Fn() -> String) -> Result<u64, RepoError> {
         let header = self.gix.find_header(oid).map_err(|e| RepoError::broken(what(), e))?;
         if header.size() > most {
             return Err(RepoError::broken(what(), format!("it has {} bytes", header.size())));
         }
-        Ok(())
+        Ok(header.size())
     }
 
     /// A tree's entries, in git's order. What git itself would not check out is left out (a name twice, `.git`, `..`, one

@@ -19,62 +19,57 @@ pub(super) struct Arrival<'a> {
 
 /// A segment whose turn will come.
 struct Waiting<'a> {
-    path: &'a str,
     segment: &'a Segment,
     /// What it holds, where there was room to keep it.
     bytes: Option<Vec<u8>>,
-    /// The stamp of its first event.
-    first: Option<Timestamp>,
 }
 
 /// How many bytes of segments are held. Those beyond it are read a second time when it is their turn: replicas may be
 /// many, and a segment that we did not write may be large.
 const MOST_HELD: usize = 16 << 20;
+/// How many lines of a segment are looked at for the time of its first event.
+const MOST_LOOKED_AT: usize = 64;
 
 /// Segments yet to come, by replica.
 pub(super) struct Arrivals<'a> {
     repo: &'a Repo,
     held: usize,
-    waiting: Vec<VecDeque<(&'a str, &'a Segment)>>,
-    next: Vec<Waiting<'a>>,
+    waiting: BTreeMap<&'a str, VecDeque<(&'a str, &'a Segment)>>,
+    /// The next one of each replica, by the stamp of its first event and its path.
+    next: BTreeMap<(Option<Timestamp>, &'a str), Waiting<'a>>,
 }
 
 impl<'a> Arrivals<'a> {
     pub fn new(repo: &'a Repo, new: impl Iterator<Item = (&'a String, &'a Segment)>) -> Result<Self> {
-        let mut replicas: BTreeMap<&str, VecDeque<(&'a str, &'a Segment)>> = BTreeMap::new();
+        let mut waiting: BTreeMap<&str, VecDeque<(&'a str, &'a Segment)>> = BTreeMap::new();
         for (path, segment) in new {
-            replicas.entry(&segment.replica).or_default().push_back((path, segment));
+            waiting.entry(&segment.replica).or_default().push_back((path, segment));
         }
-        let mut all = Self { repo, waiting: replicas.into_values().collect(), next: Vec::new(), held: 0 };
-        for i in 0..all.waiting.len() {
-            let arrival = all.read(i)?;
-            all.next.extend(arrival);
+        let replicas: Vec<&str> = waiting.keys().copied().collect();
+        let mut all = Self { repo, waiting, next: BTreeMap::new(), held: 0 };
+        for replica in replicas {
+            all.read(replica)?;
         }
         Ok(all)
     }
 
-    /// The next segment of the `i`-th replica.
-    fn read(&mut self, i: usize) -> Result<Option<Waiting<'a>>> {
-        let Some((path, segment)) = self.waiting[i].pop_front() else { return Ok(None) };
+    /// Reads the next segment of a replica.
+    fn read(&mut self, replica: &str) -> Result<()> {
+        let Some((path, segment)) = self.waiting.get_mut(replica).and_then(VecDeque::pop_front) else { return Ok(()) };
         let bytes = self.repo.blob(segment.oid)?;
-        let first = bytes.split(|b| *b == b'\n').find_map(|raw| line::event(raw).ok()).map(|e| e.at);
+        let lines = bytes.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty());
+        let first = lines.take(MOST_LOOKED_AT).find_map(|raw| line::event(raw).ok()).map(|e| e.at);
         let bytes = Some(bytes).filter(|b| self.held + b.len() <= MOST_HELD);
         self.held += bytes.as_ref().map_or(0, Vec::len);
-        Ok(Some(Waiting { path, segment, bytes, first }))
+        self.next.insert((first, path), Waiting { segment, bytes });
+        Ok(())
     }
 
     pub fn next(&mut self) -> Result<Option<Arrival<'a>>> {
-        let Some(i) = (0..self.next.len()).min_by_key(|i| (self.next[*i].first, self.next[*i].path)) else {
-            return Ok(None);
-        };
-        let replica =
-            self.waiting.iter().position(|w| w.front().is_some_and(|(_, s)| s.replica == self.next[i].segment.replica));
-        let now = match replica.map(|r| self.read(r)).transpose()?.flatten() {
-            Some(after) => std::mem::replace(&mut self.next[i], after),
-            None => self.next.swap_remove(i),
-        };
+        let Some(((_, path), now)) = self.next.pop_first() else { return Ok(None) };
         self.held -= now.bytes.as_ref().map_or(0, Vec::len);
+        self.read(&now.segment.replica)?;
         let bytes = now.bytes.map_or_else(|| self.repo.blob(now.segment.oid), Ok)?;
-        Ok(Some(Arrival { path: now.path, segment: now.segment, bytes }))
+        Ok(Some(Arrival { path, segment: now.segment, bytes }))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::bounds::{Budget, MOST_SEGMENTS};
 use super::error::Result;
 use crate::git::{Entry, EntryKind, Oid, Repo};
 use crate::wire::segment;
@@ -22,13 +23,16 @@ impl Segment {
 }
 
 /// The segments of a root tree, by path. Entries of any other name or kind are passed over: what stands there is
-/// somebody else's, and is neither taken nor removed.
+/// somebody else's, and is neither taken nor removed. More than a state has are an error.
 pub fn segments_of(repo: &Repo, root: Oid) -> Result<BTreeMap<String, Segment>> {
     let mut all = BTreeMap::new();
-    for folder in folders(repo, root)? {
-        for s in segments_in(repo, &folder)? {
-            all.insert(s.path(), s);
-        }
+    let mut budget = Budget::new("below events/", MOST_SEGMENTS);
+    let folders = folders(repo, root)?;
+    budget.spend("events/", folders.len())?;
+    for folder in folders {
+        let entries = repo.tree(folder.oid)?;
+        budget.spend(&format!("events/{}", folder.name), entries.len())?;
+        all.extend(among(&folder.name, entries).map(|s| (s.path(), s)));
     }
     Ok(all)
 }
@@ -42,15 +46,16 @@ pub fn folders(repo: &Repo, root: Oid) -> Result<Vec<Entry>> {
 
 /// The segments of one replica's folder, in order.
 pub fn segments_in(repo: &Repo, folder: &Entry) -> Result<Vec<Segment>> {
-    let files = repo.tree(folder.oid)?.into_iter().filter(|e| e.kind == EntryKind::File);
-    let mut list: Vec<Segment> = files
-        .filter_map(|e| {
-            let number = segment::number(&e.name)?;
-            Some(Segment { replica: folder.name.clone(), number, oid: e.oid })
-        })
-        .collect();
+    let mut list: Vec<Segment> = among(&folder.name, repo.tree(folder.oid)?).collect();
     list.sort_by_key(|s| s.number);
     Ok(list)
+}
+
+fn among(replica: &str, entries: Vec<Entry>) -> impl Iterator<Item = Segment> {
+    entries.into_iter().filter(|e| e.kind == EntryKind::File).filter_map(move |e| {
+        let number = segment::number(&e.name)?;
+        Some(Segment { replica: replica.to_owned(), number, oid: e.oid })
+    })
 }
 
 /// An entry of a tree by name and kind.

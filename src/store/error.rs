@@ -24,6 +24,9 @@ pub enum StoreError {
     /// that it is about where there is one.
     #[error("outcome unknown: {what}: {}", crate::sys::fs::plain(source))]
     Unknown { what: String, source: io::Error, about: Option<OrderId> },
+    /// A commit that was made to cost time and memory.
+    #[error("the state holds more than any state has: {what}")]
+    TooMuch { what: String },
     /// The state is looked at as it was, and the past does not change.
     #[error("the past cannot be changed")]
     Past,

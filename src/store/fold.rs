@@ -12,7 +12,7 @@ use super::error::{Result, StoreError};
 use super::lines::Lines;
 use crate::domain::agent::Agent;
 use crate::domain::assignment::Assignment;
-use crate::domain::causal::{Fold, Folded, fold};
+use crate::domain::causal::{Fold, Folded, HEAVY, MOST_HEAVY, fold};
 use crate::domain::event::Event;
 use crate::domain::message::Message;
 use crate::domain::order::Order;
@@ -125,7 +125,7 @@ impl Overlay {
     pub fn get(&mut self, cache: &Cache, log: &File, unsaved: &[Event], subject: &str) -> Result<Option<&Subject>> {
         let Some(slot) = self.slot(cache, subject)? else { return Ok(None) };
         if slot.refold {
-            let mut events = events_of(cache, log, subject)?;
+            let mut events = events_to_fold(cache, log, subject)?;
             events.extend(unsaved.iter().filter(|e| e.subject().as_deref() == Some(subject)).cloned());
             slot.state = slot.state.refolded(events);
             slot.refold = false;
@@ -161,6 +161,26 @@ impl Overlay {
         !self.changed.is_empty()
     }
 
+    /// Makes room while many events come: what is settled goes into the cache, and what is to be folded again waits, without
+    /// its state, for [`Self::flush`].
+    pub fn relieve(&mut self, cache: &Cache, log: &File, unsaved: &[Event]) -> Result<()> {
+        let mut unsettled = Vec::new();
+        for subject in std::mem::take(&mut self.changed) {
+            let Some(slot) = self.slots.get_mut(&subject) else { continue };
+            if slot.refold {
+                slot.state = Subject::empty(&subject).unwrap_or_else(|| slot.state.refolded(Vec::new()));
+                self.changed.insert(subject);
+                continue;
+            }
+            unsettled.extend(save(cache, &subject, &slot.state)?);
+            cache.db.prepare_cached("INSERT OR IGNORE INTO pending(subject) VALUES(?)")?.execute([subject])?;
+        }
+        settle_ready(cache, &unsettled)?;
+        self.slots.retain(|_, slot| slot.refold);
+        self.weight = 0;
+        if self.slots.len() > MOST_HELD / 2 { self.flush(cache, log, unsaved) } else { Ok(()) }
+    }
+
     /// Whether so many subjects are held that a bulk load should write them back.
     pub fn is_large(&self) -> bool {
         self.slots.len() > MOST_HELD || self.weight > HEAVIEST
@@ -169,6 +189,8 @@ impl Overlay {
 
 /// How many subjects are held before they are written back.
 const MOST_HELD: usize = 20_000;
+/// How many bytes of lines are kept while the events of one subject are folded.
+const MOST_LINES_KEPT: i64 = 4 << 20;
 /// How many bytes of events may stand in them: what is kept of a line takes some ten times its room.
 const HEAVIEST: usize = 16 << 20;
 
@@ -192,7 +214,7 @@ pub fn save_all(cache: &Cache, log: &dyn Lines) -> Result<()> {
     while let Some(r) = rows.next()? {
         let subject: String = r.get(0)?;
         let Some(empty) = Subject::empty(&subject) else { continue };
-        unsettled.extend(save(cache, &subject, &empty.refolded(events_of(cache, log, &subject)?))?);
+        unsettled.extend(save(cache, &subject, &empty.refolded(events_to_fold(cache, log, &subject)?))?);
         cache.db.prepare_cached("INSERT OR IGNORE INTO pending(subject) VALUES(?)")?.execute([subject])?;
     }
     settle_ready(cache, &unsettled)
@@ -231,19 +253,60 @@ pub fn events_of(cache: &Cache, log: &dyn Lines, subject: &str) -> Result<Vec<Ev
     events_where(cache, log, "subject=?", subject)
 }
 
+/// The same to be folded: where the lines are long they are not kept beside what they say, but for those of one id, which
+/// are told apart by them.
+fn events_to_fold(cache: &Cache, log: &dyn Lines, subject: &str) -> Result<Vec<Event>> {
+    let places = places_where(cache, "subject=?", subject)?;
+    let keeps_lines = places.iter().map(|(_, len)| len).sum::<i64>() <= MOST_LINES_KEPT;
+    let mut events: Vec<Event> = Vec::with_capacity(places.len());
+    let mut first: BTreeMap<String, (usize, i64, i64)> = BTreeMap::new();
+    // The heavy ones that count as far as is known, in the total order.
+    let (mut heavy, mut weight) = (BTreeMap::new(), 0);
+    for (off, len) in places {
+        let Some(mut e) = event_at(log, off, len)? else { continue };
+        if e.size > HEAVY {
+            weight += e.size;
+            heavy.insert((e.key(), off), (events.len(), e.size));
+        }
+        if !keeps_lines {
+            match first.get(&e.id) {
+                Some(&(at, off, len)) => events[at].raw = event_at(log, off, len)?.map(|e| e.raw).unwrap_or_default(),
+                None => {
+                    e.raw = Vec::new();
+                    first.insert(e.id.clone(), (events.len(), off, len));
+                }
+            }
+        }
+        events.push(e);
+        while weight > MOST_HEAVY
+            && let Some((_, (at, size))) = heavy.pop_last()
+        {
+            // It changes nothing, whatever else comes.
+            events[at].data = serde_json::Map::new();
+            weight -= size;
+        }
+    }
+    Ok(events)
+}
+
 /// The events that one bound value chooses, as they stand in the log.
+pub fn events_where(cache: &Cache, log: &dyn Lines, chosen: &str, value: &str) -> Result<Vec<Event>> {
+    let mut events = Vec::new();
+    for (off, len) in places_where(cache, chosen, value)? {
+        events.extend(event_at(log, off, len)?);
+    }
+    Ok(events)
+}
+
+/// Where they stand.
 ///
 /// Sorted here: by `ORDER BY` in the statement it would be prepared anew for each value, which costs more than the query.
-pub fn events_where(cache: &Cache, log: &dyn Lines, chosen: &str, value: &str) -> Result<Vec<Event>> {
+fn places_where(cache: &Cache, chosen: &str, value: &str) -> Result<Vec<(i64, i64)>> {
     let mut q = cache.db.prepare_cached(&format!("SELECT off, len FROM events WHERE {chosen}"))?;
     let places = q.query_map([value], |r| Ok((r.get(0)?, r.get(1)?)))?;
     let mut places: Vec<(i64, i64)> = places.collect::<std::result::Result<_, _>>()?;
     places.sort_unstable();
-    let mut events = Vec::with_capacity(places.len());
-    for (off, len) in places {
-        events.extend(event_at(log, off, len)?);
-    }
-    Ok(events)
+    Ok(places)
 }
 
 /// The event that the log holds at an offset.

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::branch;
+use super::bounds::check_segments;
 use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
+use super::{branch, texts};
 use crate::git::program::Git;
 use crate::git::refs::RefMove;
 use crate::git::{Oid, Repo, RepoError, history, index_lock};
@@ -19,6 +20,8 @@ use crate::sys::{clock, fs, holders, leftovers, process};
 
 /// A lock on packed refs comes at most this long after the intent: as long as others may keep us waiting for it, and some.
 const LOCKED_WITHIN_NS: i64 = 5_000_000_000;
+/// How many commits behind a broken tip are tried in its place, where nothing else is known.
+const MOST_FATHERS: usize = 8;
 /// From this age on it is taken for left, where nobody is seen who could hold it.
 const LEFT_AFTER: Duration = Duration::from_secs(1);
 /// How long somebody who could is waited for.
@@ -50,14 +53,19 @@ pub(super) fn earlier_tips(repo: &Repo, places: &Places) -> Result<Vec<Oid>> {
     Ok([noted_tip(places), backup].into_iter().flatten().collect())
 }
 
-/// Whether everything that a commit's tree names is there.
+/// Whether everything that a commit's tree names is there, and no more than a state has. A folder is looked at once,
+/// wherever it stands.
 pub(super) fn is_whole(repo: &Repo, tip: Oid) -> bool {
     let read = || -> Result<bool> {
-        let mut open = vec![repo.commit(tip)?.tree];
+        let root = repo.commit(tip)?.tree;
+        check_segments(repo, branch::segments_of(repo, root)?.iter())?;
+        texts::check(repo, root)?;
+        let mut open = vec![root];
+        let mut seen = BTreeSet::from([root]);
         while let Some(tree) = open.pop() {
             for e in repo.tree(tree)? {
                 match e.kind {
-                    crate::git::EntryKind::Tree => open.push(e.oid),
+                    crate::git::EntryKind::Tree => open.extend(Some(e.oid).filter(|oid| seen.insert(*oid))),
                     _ if !repo.has_object(e.oid) => return Ok(false),
                     _ => {}
                 }
@@ -193,13 +201,20 @@ impl Store {
         known.is_ok_and(|known| self.has_segments_beside(tip, &known.unwrap_or_default()))
     }
 
-    /// Whether every segment of a commit is there, but for those that are known.
+    /// Whether every segment of a commit is there, but for those that are known, and the commit names no more than a state
+    /// has.
     pub(super) fn has_segments_beside(&self, tip: Oid, known: &BTreeMap<String, String>) -> bool {
         let read = || -> Result<bool> {
             let root = self.repo.commit(tip)?.tree;
             let now = branch::segments_of(&self.repo, root)?;
-            let new = |path: &String, oid: Oid| known.get(path) != Some(&oid.to_string());
-            Ok(now.iter().all(|(path, s)| !new(path, s.oid) || self.repo.blob(s.oid).is_ok()))
+            let new = || now.iter().filter(|(path, s)| known.get(*path) != Some(&s.oid.to_string()));
+            check_segments(&self.repo, new())?;
+            let built = self.cache.as_ref().map(Cache::built).transpose()?.map(|b| b.tip);
+            if self.made != Some(tip) && built != Some(tip.to_string()) {
+                texts::check(&self.repo, root)?;
+            }
+            let oids: BTreeSet<Oid> = new().map(|(_, s)| s.oid).collect();
+            Ok(oids.into_iter().all(|oid| self.repo.blob(oid).is_ok()))
         };
         read().unwrap_or(false)
     }
@@ -253,6 +268,11 @@ impl Store {
     fn replace_broken_tip(&mut self) -> Result<Option<Oid>> {
         let mut candidates = self.repo.reflog(&self.places.state_ref)?;
         candidates.extend(earlier_tips(&self.repo, &self.places)?);
+        let mut tip = self.repo.ref_target(&self.places.state_ref).unwrap_or_default();
+        for _ in 0..MOST_FATHERS {
+            tip = tip.and_then(|t| self.repo.commit(t).ok()).and_then(|c| c.parents.first().copied());
+            candidates.extend(tip);
+        }
         let mut seen = BTreeSet::new();
         let sound = candidates.into_iter().find(|c| seen.insert(*c) && self.is_whole(*c) && self.has_history(*c));
         for name in [self.places.state_ref.clone(), Places::BACKUP_REF.to_owned()] {

@@ -1,6 +1,6 @@
 //! Taking events in: from the log, and from the branch where it has what the log lacks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension, params};
 
@@ -170,7 +170,7 @@ impl Tx<'_> {
             self.overlay.fold_again(self.cache, &e)?;
         }
         if self.overlay.is_large() {
-            self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
+            self.overlay.relieve(self.cache, &self.log, &self.unsaved)?;
         }
         Ok(true)
     }
@@ -223,7 +223,10 @@ impl Tx<'_> {
             }
         }
         let new = now.iter().filter(|(path, s)| known.get(*path) != Some(&s.oid.to_string()));
-        let mut arrivals = Arrivals::new(self.repo, new)?;
+        // One text in many places is read once.
+        let mut seen = BTreeSet::new();
+        let (new, again): (Vec<_>, Vec<_>) = new.partition(|(_, s)| seen.insert(s.oid));
+        let mut arrivals = Arrivals::new(self.repo, new.into_iter())?;
         let (mut missing, mut held): (Vec<(Event, String)>, usize) = (Vec::new(), 0);
         while let Some(arrival) = arrivals.next()? {
             let path = arrival.path;
@@ -254,16 +257,23 @@ impl Tx<'_> {
                     }
                 }
             }
-            self.cache
-                .db
-                .prepare_cached("INSERT OR REPLACE INTO segments(path, oid) VALUES(?,?)")?
-                .execute([path.to_owned(), arrival.segment.oid.to_string()])?;
+            self.know_segment(path, arrival.segment)?;
             if held >= CHUNK {
                 self.add_to_log(std::mem::take(&mut missing), built)?;
                 held = 0;
             }
         }
+        for (path, segment) in again {
+            self.cache.db.prepare_cached("UPDATE events SET home=NULL WHERE home=?")?.execute([path])?;
+            self.know_segment(path, segment)?;
+        }
         self.add_to_log(missing, built)
+    }
+
+    fn know_segment(&self, path: &str, segment: &Segment) -> Result<()> {
+        let mut q = self.cache.db.prepare_cached("INSERT OR REPLACE INTO segments(path, oid) VALUES(?,?)")?;
+        q.execute([path.to_owned(), segment.oid.to_string()])?;
+        Ok(())
     }
 
     /// Appends events that came from elsewhere to the log, in their total order, and records them.

@@ -14,6 +14,7 @@ mod adopt;
 mod adopt_assignments;
 mod append;
 mod arrivals;
+mod bounds;
 mod branch;
 mod cache;
 mod commands;
@@ -47,6 +48,7 @@ mod union;
 mod view;
 mod write;
 
+pub use bounds::check_sizes;
 pub use branch::{Segment, folders, segments_in, segments_of};
 pub use detached::Detached;
 pub use error::StoreError;

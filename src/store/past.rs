@@ -6,6 +6,7 @@ use std::fs::File;
 
 use rusqlite::params;
 
+use super::bounds::check_segments;
 use super::branch;
 use super::cache::{Cache, sum};
 use super::error::{Result, StoreError};
@@ -216,7 +217,9 @@ impl Store {
 
     /// Every event of the branch at a commit, with the segment it stands in.
     fn each_on_branch(&self, commit: Oid, mut each: impl FnMut(&Event, &str) -> Result<()>) -> Result<()> {
-        for (path, segment) in branch::segments_of(&self.repo, self.repo.commit(commit)?.tree)? {
+        let segments = branch::segments_of(&self.repo, self.repo.commit(commit)?.tree)?;
+        check_segments(&self.repo, segments.iter())?;
+        for (path, segment) in segments {
             let bytes = self.repo.blob(segment.oid)?;
             for raw in bytes.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()) {
                 if let Ok(e) = line::event(raw) {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, params};
 
+use super::bounds::{Budget, MOST_TEXTS};
+use super::branch;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
@@ -12,8 +14,14 @@ use crate::git::{EntryKind, Oid, Repo};
 use crate::sys::fs::{self, Stamp};
 use crate::wire::check::flaws;
 
-/// The largest file that is taken onto the branch, in bytes.
+/// The largest file that is taken onto the branch, or from it, in bytes.
 const LARGEST: u64 = 4 << 20;
+/// How many of these files the branch puts under `.work/` at a time, each synced; the next change of it goes on.
+const MOST_AT_ONCE: usize = 2_000;
+/// How many bytes of them it puts there altogether.
+const MOST_ON_DISK: u64 = 1 << 30;
+/// Where all of them stand.
+const PLACE: &str = "beside events/";
 /// How deep the folders of evidence may go.
 const DEEPEST: usize = 6;
 
@@ -36,29 +44,101 @@ pub(super) fn is_text_path(path: &str) -> bool {
     known && parts.iter().all(|p| safe(p))
 }
 
-/// These files of a root tree, by path.
+/// These files of a root tree, by path. More than a state has are an error.
 pub(super) fn texts_of(repo: &Repo, root: Oid) -> Result<BTreeMap<String, Oid>> {
     let mut all = BTreeMap::new();
-    collect(repo, root, "", 0, &mut all)?;
+    each(repo, root, &mut |path, oid| {
+        all.insert(path, oid);
+    })?;
     Ok(all)
 }
 
-fn collect(repo: &Repo, tree: Oid, prefix: &str, depth: usize, all: &mut BTreeMap<String, Oid>) -> Result<()> {
+/// Whether a root tree names no more of these files than a state has.
+pub(super) fn check(repo: &Repo, root: Oid) -> Result<()> {
+    each(repo, root, &mut |_, _| {})
+}
+
+fn each(repo: &Repo, root: Oid, found: &mut dyn FnMut(String, Oid)) -> Result<()> {
+    walk_tree(repo, root, "", 0, &mut Budget::new(PLACE, MOST_TEXTS), found)
+}
+
+fn walk_tree(
+    repo: &Repo,
+    tree: Oid,
+    prefix: &str,
+    depth: usize,
+    budget: &mut Budget,
+    found: &mut dyn FnMut(String, Oid),
+) -> Result<()> {
     for e in repo.tree(tree)? {
         let path = format!("{prefix}{}", e.name);
+        budget.spend_on(&path)?;
         match e.kind {
-            EntryKind::File if is_text_path(&path) => {
-                all.insert(path, e.oid);
-            }
-            EntryKind::Tree
-                if depth < DEEPEST && (depth > 0 || ["templates", "evidence"].contains(&e.name.as_str())) =>
-            {
-                collect(repo, e.oid, &format!("{path}/"), depth + 1, all)?;
+            EntryKind::File if is_text_path(&path) => found(path, e.oid),
+            EntryKind::Tree if is_looked_into(&e.name, depth) => {
+                walk_tree(repo, e.oid, &format!("{path}/"), depth + 1, budget, found)?;
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// The files of two root trees that are not the same in both. Folders that are the same are not looked into.
+pub(super) fn differing(repo: &Repo, ours: Oid, theirs: Oid) -> Result<Differing> {
+    let mut all = BTreeMap::new();
+    let mut budget = Budget::new(PLACE, MOST_TEXTS);
+    compare(repo, (Some(ours), Some(theirs)), "", 0, &mut budget, &mut all)?;
+    Ok(all)
+}
+
+/// By path what either side has there.
+type Differing = BTreeMap<String, (Option<Oid>, Option<Oid>)>;
+
+fn compare(
+    repo: &Repo,
+    trees: (Option<Oid>, Option<Oid>),
+    prefix: &str,
+    depth: usize,
+    budget: &mut Budget,
+    all: &mut Differing,
+) -> Result<()> {
+    let mut names: BTreeMap<String, [Option<(EntryKind, Oid)>; 2]> = BTreeMap::new();
+    for (side, tree) in [trees.0, trees.1].into_iter().enumerate() {
+        for e in tree.map(|t| repo.tree(t)).transpose()?.unwrap_or_default() {
+            budget.spend_on(&e.name)?;
+            names.entry(e.name).or_default()[side] = Some((e.kind, e.oid));
+        }
+    }
+    for (name, [ours, theirs]) in names.into_iter().filter(|(_, [ours, theirs])| ours != theirs) {
+        let path = format!("{prefix}{name}");
+        let of = |entry: Option<(EntryKind, Oid)>, kind| entry.filter(|(k, _)| *k == kind).map(|(_, oid)| oid);
+        let files = (of(ours, EntryKind::File), of(theirs, EntryKind::File));
+        let folders = (of(ours, EntryKind::Tree), of(theirs, EntryKind::Tree));
+        if files != (None, None) && is_text_path(&path) {
+            budget.spend_on(&path)?;
+            all.insert(path.clone(), files);
+        }
+        if folders != (None, None) && is_looked_into(&name, depth) {
+            compare(repo, folders, &format!("{path}/"), depth + 1, budget, all)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a folder may hold files of these.
+fn is_looked_into(name: &str, depth: usize) -> bool {
+    depth < DEEPEST && (depth > 0 || ["templates", "evidence"].contains(&name))
+}
+
+/// One of these files of a root tree.
+pub(super) fn text_at(repo: &Repo, root: Oid, path: &str) -> Result<Option<Oid>> {
+    let (mut tree, mut rest) = (root, path);
+    while let Some((folder, below)) = rest.split_once('/') {
+        let Some(entry) = branch::child(repo, tree, folder, EntryKind::Tree)? else { return Ok(None) };
+        (tree, rest) = (entry.oid, below);
+    }
+    Ok(branch::child(repo, tree, rest, EntryKind::File)?.map(|e| e.oid))
 }
 
 impl Store {
@@ -103,10 +183,7 @@ impl Store {
         if candidates.is_empty() {
             return Ok(candidates);
         }
-        let on_branch = match tip {
-            Some(t) => texts_of(&self.repo, self.repo.commit(t)?.tree)?,
-            None => BTreeMap::new(),
-        };
+        let root = tip.map(|t| self.repo.commit(t)).transpose()?.map(|c| c.tree);
         let mut changed = Vec::new();
         for (path, content) in candidates {
             if let Some(flaw) = content.as_deref().and_then(|bytes| flaws(&path, bytes, None).into_iter().next()) {
@@ -116,7 +193,8 @@ impl Store {
                 continue;
             }
             // What cannot be read there gives way to what is here.
-            let old = on_branch.get(&path).and_then(|oid| self.repo.blob(*oid).ok());
+            let old = root.map(|r| text_at(&self.repo, r, &path)).transpose()?.flatten();
+            let old = old.and_then(|oid| self.repo.blob(oid).ok());
             if old != content {
                 changed.push((path, content));
             }
@@ -189,18 +267,32 @@ impl Tx<'_> {
 
     /// The same from another commit, where the branch is gone too and will be put back from that one.
     pub(super) fn take_in_texts_of(&mut self, tip: Oid) -> Result<()> {
+        let (mut new, mut on_disk, mut left) = (0, 0, 0);
         for (path, oid) in texts_of(self.repo, self.repo.commit(tip)?.tree)? {
-            let file = self.places.work.join(&path);
-            let stamp = Stamp::of(&file);
-            let mut q = self.cache.db.prepare_cached("SELECT stamp FROM texts WHERE path=?")?;
-            let known: Option<String> = q.query_row([&path], |r| r.get(0)).optional()?;
-            let untouched = stamp.is_some_and(|s| known == Some(serde_json::to_string(&s).unwrap_or_default()));
+            let stamp = Stamp::of(&self.places.work.join(&path));
+            if let Some(stamp) = stamp {
+                on_disk += stamp.size;
+                let mut q = self.cache.db.prepare_cached("SELECT stamp FROM texts WHERE path=?")?;
+                let known: Option<String> = q.query_row([&path], |r| r.get(0)).optional()?;
+                if known != Some(serde_json::to_string(&stamp).unwrap_or_default()) {
+                    continue;
+                }
+            }
             // One that cannot be read is left on the branch: it keeps nobody from anything else.
-            if stamp.is_some() && !untouched {
+            let Ok(size) = self.repo.check_blob(oid) else { continue };
+            let grows = size.saturating_sub(stamp.map_or(0, |s| s.size));
+            if size > LARGEST || on_disk + grows > MOST_ON_DISK || (stamp.is_none() && new == MOST_AT_ONCE) {
+                left += 1;
                 continue;
             }
             let Ok(bytes) = self.repo.blob(oid) else { continue };
             self.write_text(&path, &bytes)?;
+            on_disk += grows;
+            new += usize::from(stamp.is_none());
+        }
+        if left > 0 {
+            let what = "are not put below .work, for their size or number";
+            self.notices.push(format!("texts of the branch {what}: {left}"));
         }
         Ok(())
     }

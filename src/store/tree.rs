@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bounds::{Budget, MOST_SEGMENTS};
 use super::error::Result;
 use crate::git::{EntryKind, Oid, Repo};
 use crate::wire::segment;
@@ -35,17 +36,26 @@ pub struct StateTree {
     pub odd: BTreeSet<String>,
 }
 
-/// Reads a commit's tree as far as it concerns the state; evidence is left out. Bounded in depth, whatever the tree
-/// holds.
+/// Reads a commit's tree as far as it concerns the state; evidence is left out. Bounded in depth and in number, whatever
+/// the tree holds.
 pub fn state_tree(repo: &Repo, commit: Oid) -> Result<StateTree> {
     let mut all = StateTree::default();
-    collect(repo, repo.commit(commit)?.tree, "", 0, &mut all)?;
+    let mut budget = Budget::new("in the state", MOST_SEGMENTS);
+    collect(repo, repo.commit(commit)?.tree, "", 0, &mut all, &mut budget)?;
     Ok(all)
 }
 
-fn collect(repo: &Repo, tree: Oid, prefix: &str, levels: usize, all: &mut StateTree) -> Result<()> {
+fn collect(
+    repo: &Repo,
+    tree: Oid,
+    prefix: &str,
+    levels: usize,
+    all: &mut StateTree,
+    budget: &mut Budget,
+) -> Result<()> {
     for e in repo.tree(tree)? {
         let path = format!("{prefix}{}", e.name);
+        budget.spend(&path, 1)?;
         match e.kind {
             EntryKind::File => {
                 all.files.insert(path, e.oid);
@@ -57,7 +67,7 @@ fn collect(repo: &Repo, tree: Oid, prefix: &str, levels: usize, all: &mut StateT
                 let below = FOLDERS.iter().find(|(name, _)| prefix.is_empty() && e.name == *name).map(|(_, n)| *n);
                 let below = if prefix.is_empty() { below.unwrap_or(0) } else { levels.saturating_sub(1) };
                 if below > 0 {
-                    collect(repo, e.oid, &format!("{path}/"), below, all)?;
+                    collect(repo, e.oid, &format!("{path}/"), below, all, budget)?;
                 }
             }
         }

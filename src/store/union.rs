@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::adopt::Table;
+use super::bounds::check_segments;
 use super::branch::{self, Segment};
 use super::error::{Result, StoreError};
 use super::open::Store;
@@ -19,6 +20,9 @@ use crate::wire::segment;
 
 /// The meta key of the segment that our last claim made, as the remote may have it while our branch does not.
 pub(super) const CLAIMED: &str = "claimed";
+
+/// The longest segment that may be another one continued, in bytes: git may have joined two continuations of one.
+const MOST_CONTINUED: u64 = 2 * segment::LARGEST as u64;
 
 /// What came of a merge.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,6 +72,7 @@ impl Store {
         if ours == Some(theirs) || (base == Some(theirs) && ours.is_some()) {
             return Ok(Merged { tip: ours, ..Merged::default() });
         }
+        self.check_tip(theirs, ours)?;
         if base.is_some() && base == ours || ours.is_none() {
             return self.fast_forward(ours, theirs);
         }
@@ -108,26 +113,23 @@ impl Store {
     /// Theirs holds all that ours does: the branch moves to it. What theirs may have dropped all the same is published again.
     fn fast_forward(&mut self, ours: Option<Oid>, theirs: Oid) -> Result<Merged> {
         let state = crate::git::refs::RefMove { name: self.places.state_ref.clone(), new: theirs, old: ours };
-        self.check_tip(theirs, ours)?;
         self.move_refs_noted(&[state], "vermas: sync")?;
         let arrived = self.with_state(|tx| tx.finish().map(|_| tx.arrived))?;
         let tip = self.publish_locked(false)?;
         Ok(Merged { tip, arrived, kept_both: Vec::new() })
     }
 
-    /// Whether everything that a new tip names beside `known` can be read. Looked at before the branch moves there: no
-    /// command would get past a tip that cannot.
+    /// Whether everything that a new tip names beside `known` can be read, and is no more than a state has. Looked at before
+    /// the branch moves there: no command would get past a tip that cannot.
     pub(super) fn check_tip(&self, tip: Oid, known: Option<Oid>) -> Result<()> {
         let known = match known {
             Some(o) => branch::segments_of(&self.repo, self.repo.commit(o)?.tree)?,
             None => BTreeMap::new(),
         };
-        for (path, segment) in branch::segments_of(&self.repo, self.repo.commit(tip)?.tree)? {
-            if known.get(&path) != Some(&segment) {
-                self.repo.check_blob(segment.oid)?;
-            }
-        }
-        Ok(())
+        let root = self.repo.commit(tip)?.tree;
+        let now = branch::segments_of(&self.repo, root)?;
+        check_segments(&self.repo, now.iter().filter(|(path, segment)| known.get(*path) != Some(segment)))?;
+        texts::check(&self.repo, root)
     }
 
     fn canonical_projections(&self) -> Result<[Vec<u8>; 2]> {
@@ -154,10 +156,9 @@ impl Store {
                 }
                 Some(t) if t.oid == o.oid => {}
                 Some(t) => {
-                    let (a, b) = (self.repo.blob(o.oid)?, self.repo.blob(t.oid)?);
-                    if a.starts_with(&b) {
+                    if self.continues(o.oid, t.oid)? {
                         chosen.insert(path.clone(), o.clone());
-                    } else if !b.starts_with(&a) || o.replica == own {
+                    } else if !self.continues(t.oid, o.oid)? || o.replica == own {
                         copied |= o.replica == own && !is_claim(t);
                     }
                 }
@@ -173,6 +174,16 @@ impl Store {
             );
         }
         Ok(chosen)
+    }
+
+    /// Whether the text of one segment begins with all of another's. Sizes are looked at first: none that is much longer than
+    /// a segment gets was ever continued.
+    fn continues(&self, longer: Oid, shorter: Oid) -> Result<bool> {
+        let (size, least) = (self.repo.check_blob(longer)?, self.repo.check_blob(shorter)?);
+        if size < least || (size > least && size > MOST_CONTINUED) {
+            return Ok(false);
+        }
+        Ok(self.repo.blob(longer)?.starts_with(&self.repo.blob(shorter)?))
     }
 
     /// The root of the merge without this replica's new events and without the projections.
@@ -244,39 +255,34 @@ impl Store {
         theirs: Oid,
         root: &mut Vec<Entry>,
     ) -> Result<Vec<(String, String)>> {
-        let base = match base {
-            Some(b) => texts::texts_of(&self.repo, self.repo.commit(b)?.tree)?,
-            None => BTreeMap::new(),
-        };
-        let (o, t) = (texts::texts_of(&self.repo, ours)?, texts::texts_of(&self.repo, theirs)?);
-        let paths: BTreeSet<&String> = o.keys().chain(t.keys()).collect();
+        let base = base.map(|b| self.repo.commit(b)).transpose()?.map(|c| c.tree);
         let (mut kept, mut written) = (Vec::new(), Vec::new());
-        for path in paths {
-            let (b, o, t) = (base.get(path), o.get(path), t.get(path));
-            let result = if o == t || t == b {
-                o.copied()
+        for (path, (o, t)) in texts::differing(&self.repo, ours, theirs)? {
+            let b = base.map(|root| texts::text_at(&self.repo, root, &path)).transpose()?.flatten();
+            let result = if t == b {
+                o
             } else if o == b {
-                t.copied()
+                t
             } else {
                 match (o, t) {
-                    (Some(o), Some(t)) => match self.merge_file(b.copied(), *o, *t)? {
+                    (Some(o), Some(t)) => match self.merge_file(b, o, t)? {
                         Some(clean) => Some(self.repo.write_blob(&clean)?),
                         None => {
                             // The same text wins on every machine that meets this conflict.
-                            let (first, second) = if o < t { (*o, *t) } else { (*t, *o) };
-                            let other = beside(path, second);
+                            let (first, second) = if o < t { (o, t) } else { (t, o) };
+                            let other = beside(&path, second);
                             self.put_object(root, &other, Some(second), &mut written)?;
                             kept.push((path.clone(), other));
                             Some(first)
                         }
                     },
                     // Changed on one side, taken away on the other: the text stays.
-                    _ => o.or(t).copied(),
+                    _ => o.or(t),
                 }
             };
             // The root begins as ours.
-            if result.as_ref() != o || o.is_none() {
-                self.put_object(root, path, result, &mut written)?;
+            if result != o || o.is_none() {
+                self.put_object(root, &path, result, &mut written)?;
                 written.extend(result);
             }
         }

@@ -40,6 +40,8 @@ pub struct Tx<'a> {
     pub(super) clock: Clock,
     pub(super) now_ms: i64,
     pub(super) warnings: Vec<String>,
+    /// What is said whoever asked for the change, and for whatever.
+    pub(super) notices: Vec<String>,
     pub(super) quarantine: Quarantine,
     pub(super) tip: Option<Oid>,
     pub(super) rebuild: bool,
@@ -105,6 +107,7 @@ impl<'a> Tx<'a> {
             clock,
             now_ms: clock::now_millis(),
             warnings: Vec::new(),
+            notices: Vec::new(),
             quarantine: Quarantine::default(),
             tip: None,
             rebuild: false,
@@ -306,7 +309,7 @@ fn named(mut heads: Vec<String>) -> Vec<String> {
         room = room.saturating_sub(id.len() + 3);
         room > 0
     };
-    let count = heads.iter().rev().take_while(fits).count();
+    let count = heads.iter().rev().take(line::MOST_NAMED).take_while(fits).count();
     heads.split_off(heads.len() - count)
 }
 
@@ -408,6 +411,7 @@ impl Store {
                     Ok(value) => {
                         // What the log has gained counts as read now, so that it must be seen, too.
                         tx.leave()?;
+                        warnings.append(&mut tx.notices);
                         cache.commit()?;
                         Ok(value)
                     }

@@ -1,5 +1,7 @@
 //! Event lines: from bytes to an [`Event`] and back, and the salvage of torn ones.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::json;
@@ -9,12 +11,17 @@ use crate::domain::event::{Draft, Event};
 /// The longest line that we write, in bytes with its newline. A longer one would not be one `write`.
 pub const LONGEST_WRITTEN: usize = 64 * 1024;
 
+/// The longest id of an event, in bytes.
+const LONGEST_ID: usize = 256;
+/// How many others an event names in `prev`; of more, those behind are passed over on reading.
+pub const MOST_NAMED: usize = 1024;
+
 /// An event from a line without its newline. It keeps the line's bytes as they are, a carriage return at the end
 /// included. The error names what is missing.
 pub fn event(bytes: &[u8]) -> Result<Event, String> {
     let mut m = json::object(trim(bytes))?;
     let id = text(&m, "event_id")?;
-    if id.is_empty() || id.len() > 256 || id.chars().any(char::is_control) {
+    if id.is_empty() || id.len() > LONGEST_ID || id.chars().any(char::is_control) {
         return Err("'event_id' is no id".to_owned());
     }
     let kind = text(&m, "event_type")?;
@@ -24,8 +31,7 @@ pub fn event(bytes: &[u8]) -> Result<Event, String> {
         return Err("'data' is missing or no object".to_owned());
     };
     let optional = |name: &str| m.get(name).and_then(Value::as_str).map(str::to_owned);
-    let prev = m.get("prev").and_then(Value::as_array);
-    let prev = prev.map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+    let prev = m.get("prev").and_then(Value::as_array).map(|list| named(list));
     Ok(Event {
         correlation_id: optional("correlation_id"),
         caused_by: optional("caused_by"),
@@ -36,7 +42,15 @@ pub fn event(bytes: &[u8]) -> Result<Event, String> {
         prev,
         data,
         raw: bytes.to_vec(),
+        size: bytes.len(),
     })
+}
+
+/// The ids in a `prev`, each once. What can be no id names nothing; nor does what is beyond what one event may name.
+fn named(list: &[Value]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let ids = list.iter().filter_map(Value::as_str).filter(|id| !id.is_empty() && id.len() <= LONGEST_ID);
+    ids.filter(|id| seen.insert(*id)).take(MOST_NAMED).map(str::to_owned).collect()
 }
 
 fn text(m: &Map<String, Value>, name: &str) -> Result<String, String> {
@@ -58,6 +72,7 @@ pub fn written(draft: &Draft, id: String, at: Timestamp, prev: Vec<String>) -> E
     m.insert("caused_by".into(), draft.caused_by.clone().into());
     m.insert("data".into(), Value::Object(draft.data.clone()));
     m.insert("prev".into(), prev.iter().cloned().map(Value::from).collect());
+    let raw = json::line(&m).into_bytes();
     Event {
         id,
         kind: draft.kind.clone(),
@@ -67,7 +82,8 @@ pub fn written(draft: &Draft, id: String, at: Timestamp, prev: Vec<String>) -> E
         caused_by: draft.caused_by.clone(),
         prev: Some(prev),
         data: draft.data.clone(),
-        raw: json::line(&m).into_bytes(),
+        size: raw.len(),
+        raw,
     }
 }
 
@@ -141,6 +157,19 @@ mod tests {
         for cut in 0..log.len() {
             assert_eq!(complete(&log[..cut]).count(), usize::from(cut >= one));
         }
+    }
+
+    #[test]
+    fn of_what_an_event_names_only_ids_are_kept_and_each_once() {
+        let read = |prev: &Value| {
+            let line = json!({"event_id": "a", "event_type": "b", "timestamp": "2026-01-01T00:00:00Z", "actor": "c",
+                "data": {}, "prev": prev});
+            event(line.to_string().as_bytes()).unwrap().prev.unwrap()
+        };
+        assert_eq!(read(&json!(["", "x", "", "y", "x", 7, "z".repeat(257)])), ["x", "y"]);
+        assert!(read(&json!(vec![""; 10])).is_empty());
+        let many: Vec<String> = (0..MOST_NAMED + 9).map(|n| n.to_string()).collect();
+        assert_eq!(read(&json!(many)), many[..MOST_NAMED]);
     }
 
     #[test]

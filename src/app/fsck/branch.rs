@@ -7,13 +7,20 @@ use crate::app::validate;
 use crate::domain::event::Event;
 use crate::domain::text::counted;
 use crate::git::{Oid, Repo};
-use crate::store::{StateTree, is_root, state_tree};
+use crate::store::{StateTree, StoreError, check_sizes, is_root, state_tree};
 use crate::wire::check::{self, Part};
 use crate::wire::{line, projection, segment};
 
 /// Checks a commit with all that it names; gives its events.
 pub fn check(repo: &Repo, commit: Oid, report: &mut Report) -> Vec<Event> {
-    let tree = match state_tree(repo, commit) {
+    let bounded = |tree: StateTree| {
+        let segments = tree.files.iter().filter(|(p, _)| check::part_of(p) == Part::Segment).map(|(p, oid)| (p, *oid));
+        match check_sizes(repo, "", segments) {
+            Err(e @ StoreError::TooMuch { .. }) => Err(e),
+            _ => Ok(tree),
+        }
+    };
+    let tree = match state_tree(repo, commit).and_then(bounded) {
         Ok(tree) => tree,
         Err(e) => {
             let mend = Some("any command puts the newest readable state back: git vermas rebuild");

@@ -6,7 +6,8 @@ use super::{
     Claim, Closing, Comment, DEFAULT_PRIORITY, Dependency, KNOWN_FIELDS, Landing, Order, PLAIN_FIELDS, Rejection,
 };
 use crate::domain::causal::Fold;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Key};
+use crate::domain::text::{LONGEST_BODY_READ, beginning};
 
 impl Order {
     /// A value of the wrong type changes nothing.
@@ -39,11 +40,9 @@ impl Order {
             self.claim(agent, e, knows);
         }
         for label in e.data.get("labels").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-            self.labels.entry(label.to_owned()).or_default().push(e.id.clone());
+            tag(self.labels.entry(label.to_owned()).or_default(), e);
         }
-        for d in e.data.get("dependencies").and_then(Value::as_array).into_iter().flatten() {
-            self.depend(d, e);
-        }
+        self.depend_on_all(e.data.get("dependencies"), e);
         if let Some(Value::Object(m)) = e.data.get("metadata") {
             for (k, v) in m {
                 self.metadata.entry(k.clone()).or_default().write(v.clone(), e, knows);
@@ -61,23 +60,27 @@ impl Order {
         }
     }
 
+    /// One is put where it belongs among the others, which are sorted.
     fn depend(&mut self, d: &Value, e: &Event) {
-        let text = |name: &str| d.get(name).and_then(Value::as_str);
-        let Some(on) = text("depends_on_id") else { return };
-        let kind = text("type").unwrap_or("blocks");
-        if let Some(have) = self.dependencies.iter_mut().find(|x| x.depends_on_id == on && x.kind == kind) {
-            have.tags.push(e.id.clone());
-            return;
+        let Some(new) = dependency(d, e) else { return };
+        match self.dependencies.binary_search_by(|have| place(have).cmp(&place(&new))) {
+            Ok(at) => tag(&mut self.dependencies[at].tags, e),
+            Err(at) => self.dependencies.insert(at, new),
         }
-        let at = text("created_at").and_then(|t| t.parse().ok()).unwrap_or(e.at);
-        self.dependencies.push(Dependency {
-            depends_on_id: on.to_owned(),
-            kind: kind.to_owned(),
-            created_at: at.to_string(),
-            created_by: text("created_by").unwrap_or(&e.actor).to_owned(),
-            tags: vec![e.id.clone()],
+    }
+
+    /// A list, which may be long, is sorted in as a whole. Of two that are the same the earlier one stays.
+    fn depend_on_all(&mut self, list: Option<&Value>, e: &Event) {
+        let list = list.and_then(Value::as_array).into_iter().flatten();
+        self.dependencies.extend(list.filter_map(|d| dependency(d, e)));
+        self.dependencies.sort_by(|a, b| place(a).cmp(&place(b)));
+        self.dependencies.dedup_by(|later, have| {
+            let same = place(later) == place(have);
+            if same {
+                tag(&mut have.tags, e);
+            }
+            same
         });
-        self.dependencies.sort_by(|a, b| (&a.depends_on_id, &a.kind).cmp(&(&b.depends_on_id, &b.kind)));
     }
 
     /// The first claim holds until it is released; one by the same agent changes nothing.
@@ -131,7 +134,7 @@ impl Order {
         }
         self.labels.retain(|_, tags| !tags.is_empty());
         for label in list.as_array().into_iter().flatten().filter_map(Value::as_str) {
-            self.labels.entry(label.to_owned()).or_default().push(e.id.clone());
+            tag(self.labels.entry(label.to_owned()).or_default(), e);
         }
     }
 
@@ -140,9 +143,7 @@ impl Order {
             d.tags.retain(|t| !knows(t));
         }
         self.dependencies.retain(|d| !d.tags.is_empty());
-        for d in list.as_array().into_iter().flatten() {
-            self.depend(d, e);
-        }
+        self.depend_on_all(Some(list), e);
     }
 
     /// A comment, or that one is taken back or stands again: a comment cannot be unsaid, only marked.
@@ -155,9 +156,9 @@ impl Order {
             let of = self.comments.iter_mut().filter(|c| c.key.id == id);
             of.for_each(|c| c.withdrawn.retain(|w| !knows(w)));
         } else {
-            let body = named("body").unwrap_or_default();
-            self.comments.push(Comment { key: e.key(), by: e.actor.clone(), body, withdrawn: Vec::new() });
-            self.comments.sort_by(|a, b| a.key.cmp(&b.key));
+            let body = beginning(e.text("body").unwrap_or_default(), LONGEST_BODY_READ);
+            let new = Comment { key: e.key(), by: e.actor.clone(), body, withdrawn: Vec::new() };
+            insert(&mut self.comments, new, |c| &c.key);
         }
     }
 
@@ -175,9 +176,40 @@ impl Order {
             }
         }
         for label in list("added") {
-            self.labels.entry(label).or_default().push(e.id.clone());
+            tag(self.labels.entry(label).or_default(), e);
         }
     }
+}
+
+/// What a dependency in an event's data says; `None` where it names no order.
+fn dependency(d: &Value, e: &Event) -> Option<Dependency> {
+    let text = |name: &str| d.get(name).and_then(Value::as_str);
+    let at = text("created_at").and_then(|t| t.parse().ok()).unwrap_or(e.at);
+    Some(Dependency {
+        depends_on_id: text("depends_on_id")?.to_owned(),
+        kind: text("type").unwrap_or("blocks").to_owned(),
+        created_at: at.to_string(),
+        created_by: text("created_by").unwrap_or(&e.actor).to_owned(),
+        tags: vec![e.id.clone()],
+    })
+}
+
+/// By what dependencies are sorted, and told apart.
+fn place(d: &Dependency) -> (&str, &str) {
+    (&d.depends_on_id, &d.kind)
+}
+
+/// Notes that an event put something there.
+fn tag(tags: &mut Vec<String>, e: &Event) {
+    if tags.last() != Some(&e.id) {
+        tags.push(e.id.clone());
+    }
+}
+
+/// Puts something at its place in a list that is sorted by time: as a rule at the end.
+fn insert<T>(list: &mut Vec<T>, new: T, key: impl Fn(&T) -> &Key) {
+    let at = list.partition_point(|have| key(have) <= key(&new));
+    list.insert(at, new);
 }
 
 /// Whether a value has the type that its field is made of.
@@ -237,17 +269,16 @@ impl Fold for Order {
                     // A foreign writer may leave the change of status unsaid.
                     self.write("status", "closed".into(), e, knows);
                 }
-                self.closings.push(Closing { key: e.key(), by: e.actor.clone(), reason: text("reason") });
-                self.closings.sort_by(|a, b| a.key.cmp(&b.key));
+                let reason = beginning(e.text("reason").unwrap_or_default(), LONGEST_BODY_READ);
+                insert(&mut self.closings, Closing { key: e.key(), by: e.actor.clone(), reason }, |c| &c.key);
             }
             "qa.merged" => {
                 let (branch, base, commit) = (text("branch"), text("base"), text("commit"));
-                self.landings.push(Landing { key: e.key(), branch, base, commit });
-                self.landings.sort_by(|a, b| a.key.cmp(&b.key));
+                insert(&mut self.landings, Landing { key: e.key(), branch, base, commit }, |l| &l.key);
             }
             "qa.rejected" => {
-                self.rejections.push(Rejection { key: e.key(), branch: text("branch"), reason: text("reason") });
-                self.rejections.sort_by(|a, b| a.key.cmp(&b.key));
+                let reason = beginning(e.text("reason").unwrap_or_default(), LONGEST_BODY_READ);
+                insert(&mut self.rejections, Rejection { key: e.key(), branch: text("branch"), reason }, |r| &r.key);
             }
             _ => {}
         }

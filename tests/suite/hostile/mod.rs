@@ -6,6 +6,7 @@
 //! each, and prints the figure. `VERMAS_COMMANDS=99` takes more, `VERMAS_CASE=words` only cases of that name, and
 //! `VERMAS_PART=n` every n-th, from `VERMAS_SEED` on.
 
+mod bounds;
 mod branches;
 mod commands;
 mod disk;
