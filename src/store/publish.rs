@@ -108,7 +108,9 @@ impl Store {
             self.sync_log()?;
             if collecting {
                 let branch = self.places.branch();
-                self.warnings.push(format!("recorded, but not yet on {branch}: git gc is at work"));
+                self.warnings.push(format!(
+                    "recorded, but not yet on {branch}: git gc is at work (gc.pid in the git directory)"
+                ));
             }
             return self.with_state(|tx| {
                 tx.project()?;
