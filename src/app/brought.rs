@@ -18,6 +18,8 @@ use crate::wire::line;
 
 /// How many texts are held, and how many folders: a commit's are its child's earlier ones.
 const MOST_TEXTS: usize = 16;
+/// No text is held that is larger than any that we write: somebody's may be very large.
+const LARGEST_HELD: usize = 128 * 1024;
 const MOST_FOLDERS: usize = 1024;
 
 /// The folders of a commit's replicas.
@@ -76,6 +78,7 @@ impl Reader {
             let old: HashSet<&[u8]> = earlier.iter().flat_map(|t| t.split(|b| *b == b'\n')).collect();
             let text = self.text(repo, segment.oid)?;
             let new = text.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !old.contains(l));
+            let new = new.filter(|l| line::event(l).is_ok());
             fresh.extend(new.map(<[u8]>::to_vec));
         }
         // A line may have stood in another segment before: of a clone that was copied, or because somebody put it there again.
@@ -143,7 +146,9 @@ impl Reader {
         if self.texts.len() >= MOST_TEXTS {
             self.texts.clear();
         }
-        self.texts.insert(oid, Rc::clone(&read));
+        if read.len() <= LARGEST_HELD {
+            self.texts.insert(oid, Rc::clone(&read));
+        }
         Ok(read)
     }
 

@@ -137,8 +137,11 @@ impl Walk {
 pub fn brought_by(session: &Session, commit: Oid) -> Result<Vec<Event>, Fault> {
     let repo = session.store.repo();
     let info = repo.commit(commit)?;
-    for parent in &info.parents {
-        repo.commit(*parent)?;
+    if info.parents.iter().any(|p| repo.commit(*p).is_err()) {
+        return Err(Fault::failed(format!(
+            "what the commit {commit} brought cannot be told: what was before it is not here"
+        ))
+        .hint("this clone may be shallow; an event can be named instead: git vermas log --json"));
     }
     Ok(Reader::default().events(repo, &info)?)
 }

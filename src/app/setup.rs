@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::session::{git_of, repository};
 use crate::git::hooks::{self, Hook, HookState};
-use crate::git::push::{self, Asking, Fetched};
+use crate::git::push::{self, Fetched};
 use crate::git::{Oid, Repo, objects};
 use crate::store::Places;
 use crate::sys::env;
@@ -74,7 +74,7 @@ fn remote_tip(repo: &Repo, places: &Places, say: &dyn Fn(&str), report: &mut Rep
     report.remote = Some(remote.clone());
     say(&format!("asking {remote}"));
     let git = git_of(repo);
-    match push::fetch(&git, &remote, &places.state_ref, Asking::Allowed)? {
+    match push::fetch(&git, &remote, &places.state_ref, super::sync::asking())? {
         Fetched::At(oid) => Ok(objects::parse_oid(&oid)),
         Fetched::NoSuchRef => Ok(None),
         Fetched::Refused(text) => Err(Fault::failed(format!("the state branch of {remote} cannot be taken: {text}"))),

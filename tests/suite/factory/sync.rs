@@ -384,13 +384,18 @@ fn without_a_terminal_nobody_is_asked_for_a_password() {
     let asked = p.root().join("asked");
     let ssh = p.root().join("ssh.sh");
     std::fs::write(&ssh, format!("echo \"$GIT_TERMINAL_PROMPT\" >>{}; exit 1\n", asked.display())).unwrap();
-    p.git(&["remote", "set-url", "origin", "ssh://nowhere/x.git"]);
-    p.git(&["config", "core.sshCommand", &format!("sh {}", ssh.display())]);
-    let mut sync = p.command_in(&p.app, &["sync"]);
-    sync.env("GIT_TERMINAL_PROMPT", "1").stderr(std::process::Stdio::null());
-    assert!(!sync.output().unwrap().status.success());
-    let all = std::fs::read_to_string(&asked).unwrap();
-    assert!(!all.is_empty() && all.lines().all(|l| l == "0"), "{all}");
+    let fresh = p.root().join("fresh");
+    p.git(&["init", "-q", fresh.to_str().unwrap()]);
+    for (dir, args) in [(&p.app, &["sync"][..]), (&fresh, &["init"])] {
+        p.git_in(dir, &["config", "remote.origin.url", "ssh://nowhere/x.git"]);
+        p.git_in(dir, &["config", "core.sshCommand", &format!("sh {}", ssh.display())]);
+        let mut asks = p.command_in(dir, args);
+        asks.env("GIT_TERMINAL_PROMPT", "1").stderr(std::process::Stdio::null());
+        asks.output().unwrap();
+        let all = std::fs::read_to_string(&asked).unwrap();
+        assert!(!all.is_empty() && all.lines().all(|l| l == "0"), "{args:?}: {all}");
+        std::fs::remove_file(&asked).unwrap();
+    }
 }
 
 #[test]
