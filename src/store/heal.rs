@@ -59,7 +59,7 @@ pub(super) fn is_whole(repo: &Repo, tip: Oid) -> bool {
     let read = || -> Result<bool> {
         let root = repo.commit(tip)?.tree;
         check_segments(repo, branch::segments_of(repo, root)?.iter())?;
-        texts::check(repo, root)?;
+        texts::check(repo, root, None)?;
         let mut open = vec![root];
         let mut seen = BTreeSet::from([root]);
         while let Some(tree) = open.pop() {
@@ -209,9 +209,11 @@ impl Store {
             let now = branch::segments_of(&self.repo, root)?;
             let new = || now.iter().filter(|(path, s)| known.get(*path) != Some(&s.oid.to_string()));
             check_segments(&self.repo, new())?;
-            let built = self.cache.as_ref().map(Cache::built).transpose()?.map(|b| b.tip);
-            if self.made != Some(tip) && built != Some(tip.to_string()) {
-                texts::check(&self.repo, root)?;
+            let built = self.cache.as_ref().map(Cache::built).transpose()?;
+            let built = built.and_then(|b| crate::git::objects::parse_oid(&b.tip));
+            if self.made != Some(tip) && built != Some(tip) {
+                let accepted = built.and_then(|b| self.repo.commit(b).ok()).map(|c| c.tree);
+                texts::check(&self.repo, root, accepted)?;
             }
             let oids: BTreeSet<Oid> = new().map(|(_, s)| s.oid).collect();
             Ok(oids.into_iter().all(|oid| self.repo.blob(oid).is_ok()))

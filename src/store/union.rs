@@ -122,14 +122,12 @@ impl Store {
     /// Whether everything that a new tip names beside `known` can be read, and is no more than a state has. Looked at before
     /// the branch moves there: no command would get past a tip that cannot.
     pub(super) fn check_tip(&self, tip: Oid, known: Option<Oid>) -> Result<()> {
-        let known = match known {
-            Some(o) => branch::segments_of(&self.repo, self.repo.commit(o)?.tree)?,
-            None => BTreeMap::new(),
-        };
+        let accepted = known.map(|o| self.repo.commit(o)).transpose()?.map(|c| c.tree);
+        let known = accepted.map(|root| branch::segments_of(&self.repo, root)).transpose()?.unwrap_or_default();
         let root = self.repo.commit(tip)?.tree;
         let now = branch::segments_of(&self.repo, root)?;
         check_segments(&self.repo, now.iter().filter(|(path, segment)| known.get(*path) != Some(segment)))?;
-        texts::check(&self.repo, root)
+        texts::check(&self.repo, root, accepted)
     }
 
     fn canonical_projections(&self) -> Result<[Vec<u8>; 2]> {

@@ -358,6 +358,33 @@ mod tests {
     }
 
     #[test]
+    fn dependencies_that_come_as_one_list_are_those_that_come_one_by_one() {
+        let on = |id: &str| json!({"depends_on_id": id, "type": "blocks"});
+        let ids = ["wo-c", "wo-a", "wo-b", "wo-a"];
+        let list = json!({"title": "T", "dependencies": ids.map(on)});
+        let at_once = order(vec![event("work_order.created", 1, "e1", Some(&[]), list)]);
+        let one = |(n, id): (usize, &&str)| {
+            event("work_order.dependency_added", 2 + i64::try_from(n).unwrap(), &format!("d{n}"), None, on(id))
+        };
+        let one_by_one = order([created()].into_iter().chain(ids.iter().enumerate().map(one)).collect());
+        let named = |o: &Order| o.dependencies().iter().map(|d| d.depends_on_id.clone()).collect::<Vec<_>>();
+        assert_eq!(named(&at_once), ["wo-a", "wo-b", "wo-c"]);
+        assert_eq!(named(&one_by_one), named(&at_once));
+    }
+
+    #[test]
+    fn comments_stand_in_the_order_of_their_times_and_are_read_to_a_bound() {
+        let comment = |ms, id, body: &str| event("work_order.commented", ms, id, Some(&["e1"]), json!({"body": body}));
+        let long = "ä".repeat(LONGEST_BODY_READ);
+        let late_cause = event("work_order.commented", 2, "e2", Some(&["e3"]), json!({"body": long}));
+        let o = order(vec![created(), comment(3, "e3", "b"), late_cause, comment(5, "e5", "c")]);
+        let ids: Vec<&str> = o.comments().map(|c| c.key.id.as_str()).collect();
+        assert_eq!(ids, ["e2", "e3", "e5"]);
+        let kept = o.comments().next().unwrap().body.len();
+        assert!((LONGEST_BODY_READ..LONGEST_BODY_READ + 8).contains(&kept), "{kept}");
+    }
+
+    #[test]
     fn foreign_fields_come_back_in_the_record() {
         let e = event(
             "work_order.created",
