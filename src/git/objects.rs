@@ -1,6 +1,7 @@
 //! Blobs, trees and commits, through gix.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use gix::bstr::ByteSlice;
@@ -212,21 +213,41 @@ impl Repo {
         Ok(sys::fs::sync_paths(&paths)?)
     }
 
-    /// Removes loose objects that a power cut left empty and that are not older than `since` (nanoseconds since the epoch).
-    pub fn remove_emptied_objects(&self, since: i64) -> std::io::Result<()> {
+    /// Removes loose objects that a power cut left empty or spoiled and that are not older than `since` (nanoseconds since the
+    /// epoch): what should stand in their place would count as there, and never be written.
+    pub fn remove_spoiled_objects(&self, since: i64) -> std::io::Result<()> {
         let top = self.common_dir().join("objects");
         let is_hex = |name: &str| name.bytes().all(|b| b.is_ascii_hexdigit());
         let rest = self.gix.object_hash().len_in_hex() - 2;
         for folder in sys::fs::list(&top)?.into_iter().filter(|n| n.len() == 2 && is_hex(n)) {
             // A temporary file may be one that a git at work has just made.
             for name in sys::fs::list(&top.join(&folder))?.into_iter().filter(|n| n.len() == rest && is_hex(n)) {
-                let path = top.join(&folder).join(name);
-                if sys::fs::Stamp::of(&path).is_some_and(|s| s.size == 0 && s.mtime_ns >= since) {
+                let path = top.join(&folder).join(&name);
+                let is_recent = sys::fs::Stamp::of(&path).is_some_and(|s| s.mtime_ns >= since);
+                if is_recent && self.is_spoiled(&format!("{folder}{name}"), &path)? {
                     sys::fs::remove_file(&path)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether a loose object's file can be read, and holds something else than its name says.
+    fn is_spoiled(&self, hex: &str, path: &std::path::Path) -> std::io::Result<bool> {
+        let Some(oid) = parse_oid(hex) else { return Ok(false) };
+        match sys::fs::read(path) {
+            Ok(_) => {}
+            // Packed and pruned by somebody meanwhile, or larger than anything of ours.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::FileTooLarge) => return Ok(false),
+            Err(e) => return Err(e),
+        }
+        let loose = gix::odb::loose::Store::at(self.common_dir().join("objects"), self.gix.object_hash());
+        let mut buffer = Vec::new();
+        Ok(match loose.try_find(&oid, &mut buffer) {
+            Ok(Some(found)) => found.verify_checksum(&oid).is_err(),
+            Ok(None) => false,
+            Err(_) => true,
+        })
     }
 
     /// Writes an object, and once more where a power cut had left an empty file in its place: that one counts as there,
@@ -369,8 +390,27 @@ mod tests {
         for name in [&object, &temporary] {
             sys::fs::replace(&folder.join(name), b"").unwrap();
         }
-        repo.remove_emptied_objects(0).unwrap();
+        repo.remove_spoiled_objects(0).unwrap();
         assert_eq!(sys::fs::list(&folder).unwrap(), [temporary]);
+    }
+
+    #[test]
+    fn of_recent_objects_those_that_hold_something_else_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        sys::process::Cmd::new("git").cwd(dir.path()).args(["init", "-q"]).run().unwrap();
+        let repo = Repo::discover(dir.path()).unwrap();
+        let texts = [&b"whole"[..], b"zeroed", b"another's", &[b'x'; 5000]];
+        let paths = texts.map(|t| repo.loose_path(repo.write_blob(t).unwrap()));
+        let other = sys::fs::read(&paths[0]).unwrap();
+        let cut = sys::fs::read(&paths[3]).unwrap();
+        for (path, bytes) in
+            [(&paths[1], &vec![0; 40]), (&paths[2], &other), (&paths[3], &cut[..cut.len() / 2].to_vec())]
+        {
+            sys::fs::remove_file(path).unwrap();
+            sys::fs::replace(path, bytes).unwrap();
+        }
+        repo.remove_spoiled_objects(0).unwrap();
+        assert_eq!(paths.map(|p| sys::fs::exists(&p)), [true, false, false, false]);
     }
 
     #[test]

@@ -97,10 +97,10 @@ impl Store {
     }
 
     /// A publisher that never came to its end left its intent behind. If a power cut ended it, objects that it was writing
-    /// may be there empty, which `git fsck` complains of: those written since are removed. An empty object is none.
+    /// may be there empty or spoiled, which `git fsck` complains of: those written since are removed.
     fn clear_after_a_crash(&self) -> Result<()> {
         let Some(intent) = fs::Stamp::of(&self.places.intent()) else { return Ok(()) };
-        self.repo.remove_emptied_objects(intent.mtime_ns).map_err(StoreError::io("look for emptied objects"))?;
+        self.repo.remove_spoiled_objects(intent.mtime_ns).map_err(StoreError::io("look for spoiled objects"))?;
         self.clear_leftovers()?;
         if self.our_locks().iter().any(|l| fs::exists(l)) {
             // Without it nobody could ever tell whose lock that is.
