@@ -52,7 +52,7 @@ pub(super) fn root_commit(repo: &Repo) -> Result<Oid> {
 /// Running it again changes nothing. After a crash, running it again completes it.
 pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
     let mut store = Store::unopened(repo);
-    if let Some(tip) = store.repo.ref_target(&store.places.state_ref).unwrap_or_default().or(remote) {
+    if let Some(tip) = store.repo.ref_target(&store.places.state_ref).unwrap_or_default() {
         store.refuse_code(tip)?;
     }
     let mut report = InitReport { branch: store.places.branch().to_owned(), ..InitReport::default() };

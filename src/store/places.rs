@@ -108,6 +108,11 @@ impl Places {
         self.private.join("scratch")
     }
 
+    /// Whether nobody chose another name for the state branch.
+    pub(super) fn has_default_branch(&self) -> bool {
+        self.branch() == DEFAULT_BRANCH
+    }
+
     /// The short name of the state branch.
     pub fn branch(&self) -> &str {
         self.state_ref.strip_prefix("refs/heads/").unwrap_or(&self.state_ref)

@@ -12,7 +12,6 @@ use super::error::{Result, StoreError};
 use super::open::Store;
 use super::publish::Base;
 use super::{project, replica, texts};
-use crate::domain::Refusal;
 use crate::git::{Entry, EntryKind, Oid};
 use crate::sys::fs;
 use crate::sys::process::Cmd;
@@ -62,12 +61,6 @@ impl Store {
     }
 
     fn merge_once(&mut self, ours: Option<Oid>, theirs: Oid) -> Result<Merged> {
-        if !super::tree::is_state(&self.repo, theirs)? {
-            let what = format!("the remote's branch {} holds no state, but something else", self.places.branch());
-            return Err(Refusal::state(what)
-                .hint("the state needs a branch of its own: vermas.branch names it")
-                .into());
-        }
         let base = ours.and_then(|o| self.repo.merge_base(o, theirs));
         if ours == Some(theirs) || (base == Some(theirs) && ours.is_some()) {
             return Ok(Merged { tip: ours, ..Merged::default() });

@@ -461,8 +461,12 @@ impl Store {
     }
 
     /// Refuses a branch that never held a state: a setting that names the wrong one would put events beside a person's code. A
-    /// branch of ours that somebody moved elsewhere is mended.
+    /// branch of ours that somebody moved elsewhere is mended: one that held a state, or the one that states have by default,
+    /// where there is a state.
     pub(super) fn refuse_code(&self, tip: Oid) -> Result<()> {
+        if self.places.has_default_branch() && (fs::exists(&self.places.pin()) || fs::exists(&self.places.log())) {
+            return Ok(());
+        }
         let holds = |tip: Oid| super::tree::is_state(&self.repo, tip).unwrap_or(true);
         if holds(tip) || self.repo.reflog(&self.places.state_ref)?.into_iter().any(|t| self.is_whole(t) && holds(t)) {
             return Ok(());

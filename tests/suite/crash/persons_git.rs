@@ -126,6 +126,7 @@ const ONCE_TOO_MUCH: &[(&str, &str)] = &[
     ("c=$(git rev-parse vermas/state);", "rm -rf .git/logs"),
     ("rm .git/vermas/committed .git/vermas/replica", "git ls-tree -r"),
     (": >.git/vermas/committed", "git ls-tree -r"),
+    ("rm -rf .git/logs", "git update-ref refs/heads/vermas/state main"),
     ("c=$(git rev-parse vermas/state^{tree});", "git reflog expire"),
     ("git update-ref refs/heads/vermas/state vermas/state~3", "c=$(git rev-parse vermas/state);"),
 ];
