@@ -41,7 +41,10 @@ pub fn step(town: &mut Town, on: usize, what: What, n: &mut Numbers, mark: &str)
                 town.oracle.mark_pending(on, mark.to_owned());
             }
         }
-        What::ForeignEdit => edit(&places, n, mark, ms)?,
+        What::ForeignEdit => {
+            let replaced = edit(&places, n, mark, ms)?;
+            town.oracle.forget_replaced(on, &replaced);
+        }
         What::ForeignAssignment => {
             let name = n.pick(&[".assignment-ceo", ".assignment-app-workers-slot0", ".assignment-app-workers-slot1"]);
             let order = &town.orders[n.index(town.orders.len())];
@@ -115,18 +118,19 @@ fn append(path: &Path, text: &str, end: &str) -> Result<bool, Broken> {
     Ok(true)
 }
 
-/// Changes fields of one record in place, the way an editor does: the whole file is written anew.
-fn edit(places: &Places, n: &mut Numbers, mark: &str, ms: i64) -> Result<(), Broken> {
-    let Some(bytes) = fs::read_if_there(&places.orders())? else { return Ok(()) };
+/// Changes a field of one record in place, the way an editor does: the whole file is written anew. Gives the text that stood
+/// there before.
+fn edit(places: &Places, n: &mut Numbers, mark: &str, ms: i64) -> Result<String, Broken> {
+    let Some(bytes) = fs::read_if_there(&places.orders())? else { return Ok(String::new()) };
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     if lines.is_empty() {
-        return Ok(());
+        return Ok(String::new());
     }
     let at = n.index(lines.len());
-    let Ok(mut record) = crate::wire::json::object(lines[at].as_bytes()) else { return Ok(()) };
+    let Ok(mut record) = crate::wire::json::object(lines[at].as_bytes()) else { return Ok(String::new()) };
     if record.get("title").and_then(Value::as_str).is_some_and(|t| t.contains("prize")) {
-        return Ok(());
+        return Ok(String::new());
     }
     let (field, value) = match n.below(4) {
         0 => ("title", Value::from(format!("Edited {mark}"))),
@@ -134,12 +138,13 @@ fn edit(places: &Places, n: &mut Numbers, mark: &str, ms: i64) -> Result<(), Bro
         2 => ("priority", n.below(5).into()),
         _ => ("x_note", mark.into()),
     };
-    record.insert(field.to_owned(), value);
+    let replaced = record.insert(field.to_owned(), value);
     if !n.one_in(3) {
         record.insert("updated_at".to_owned(), foreign::time(n, ms).into());
     }
     lines[at] = foreign::line(n, record);
-    Ok(fs::replace(&places.orders(), (lines.join("\n") + "\n").as_bytes())?)
+    fs::replace(&places.orders(), (lines.join("\n") + "\n").as_bytes())?;
+    Ok(replaced.and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default())
 }
 
 /// Some lines of a log are appended to a machine's log, for the second time or by a second way.

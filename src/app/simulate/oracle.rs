@@ -98,6 +98,13 @@ impl Oracle {
         self.pending.entry(on).or_default().push(word);
     }
 
+    /// A foreign writer wrote over what another had written, before any command of ours saw it: nobody promises to know that.
+    pub fn forget_replaced(&mut self, on: usize, text: &str) {
+        if let Some(words) = self.pending.get_mut(&on) {
+            words.retain(|w| !text.contains(w.as_str()));
+        }
+    }
+
     pub fn forget_pending(&mut self, on: usize) {
         self.pending.remove(&on);
         self.looked.remove(&on);
