@@ -16,7 +16,7 @@ use crate::domain::order::Order;
 use crate::domain::{AgentId, OrderId};
 use crate::launch::{Launch, LaunchError, Launcher, Tags, watch_start};
 use crate::sys::process::Cmd;
-use crate::sys::{env, fs, process, random};
+use crate::sys::{env, fs, random, running};
 
 /// How long a fresh session is watched for dying at once.
 const WATCH: Duration = Duration::from_millis(250);
@@ -216,7 +216,7 @@ fn tmux_dir(session: &Session) -> Result<PathBuf, Fault> {
         own
     } else {
         let sum: u64 = own.to_string_lossy().bytes().fold(0, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b)));
-        PathBuf::from(format!("/tmp/vermas-{}-{sum:x}", process::user_id()))
+        PathBuf::from(format!("/tmp/vermas-{}-{sum:x}", running::user_id()))
     };
     fs::create_private_dir(&dir)?;
     Ok(dir)

@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::session::repository;
 use crate::store::{Packed, Store};
 use crate::sys::process::Cmd;
-use crate::sys::{env, process};
+use crate::sys::{env, running};
 
 /// Starts a packing in the background where one is due. A start that fails is made up for by the next.
 pub(super) fn start_if_due(store: &mut Store) {
@@ -19,6 +19,6 @@ pub(super) fn start_if_due(store: &mut Store) {
 
 /// Packs what is due and what is not.
 pub fn pack() -> Result<Packed, Fault> {
-    process::be_modest();
+    running::be_modest();
     Ok(Store::open(repository()?)?.pack()?)
 }

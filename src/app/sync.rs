@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::session::Session;
 use crate::git::push::{self, Asking, Fetched, Pushed, RemoteRef};
 use crate::git::{Oid, objects};
-use crate::sys::{clock, process, random};
+use crate::sys::{clock, random, running};
 
 /// How often a push is tried when others are faster.
 const MOST_ROUNDS: u32 = 24;
@@ -64,7 +64,7 @@ pub fn check_remote(session: &Session, remote: &str) -> Result<(), Fault> {
 
 /// Whether git may ask for a password: where nobody could answer, it would be waited for without end.
 pub fn asking() -> Asking {
-    if process::has_terminal() { Asking::Allowed } else { Asking::Never }
+    if running::has_terminal() { Asking::Allowed } else { Asking::Never }
 }
 
 /// How the branch stands against what was last seen of the remote.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::sys::{clock, fs, process};
+use crate::sys::{clock, fs, running};
 
 /// A note that is older was left: git does not heed it either.
 const STALE_AFTER: Duration = Duration::from_secs(12 * 3600);
@@ -21,7 +21,7 @@ pub(super) fn is_at_work(common_dir: &Path) -> bool {
     let text = String::from_utf8_lossy(&text);
     let mut words = text.split_whitespace();
     let (Some(pid), Some(host)) = (words.next().and_then(|w| w.parse().ok()), words.next()) else { return false };
-    host != process::host_name() || process::alive(pid)
+    host != running::host_name() || running::alive(pid)
 }
 
 #[cfg(test)]
@@ -32,7 +32,7 @@ mod tests {
     fn only_a_young_note_of_a_living_process_or_of_another_machine_counts() {
         let dir = tempfile::tempdir().unwrap();
         let note = dir.path().join("gc.pid");
-        let (me, here) = (process::id(), process::host_name());
+        let (me, here) = (running::id(), running::host_name());
         let says = |text: &str| {
             fs::replace(&note, text.as_bytes()).unwrap();
             is_at_work(dir.path())

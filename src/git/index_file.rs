@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::program::{Git, GitError};
 use super::status::git_dir;
 use crate::sys::fs;
-use crate::sys::process::{Cmd, id};
+use crate::sys::process::Cmd;
+use crate::sys::running::id;
 
 /// A temporary index for one worktree.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::record::{Files, Record};
 use super::{Kind, Launch, LaunchError, Launcher, Listed, SessionState, Started, log};
-use crate::sys::process::{self, Cmd};
-use crate::sys::{clock, env, fs, lock};
+use crate::sys::process::Cmd;
+use crate::sys::{clock, env, fs, lock, running};
 
 /// How long another start or stop of the same session is waited for.
 const WAIT_FOR_LOCK: Duration = Duration::from_secs(10);
@@ -88,7 +88,7 @@ impl Launcher for ProcessLauncher {
             }
         };
         record.pid = Some(pid);
-        record.start_time = process::start_time(pid);
+        record.start_time = running::start_time(pid);
         record.write(&files)?;
         Ok(Started { name: launch.name.clone(), kind: Kind::Process, pid })
     }
@@ -130,7 +130,7 @@ impl Launcher for ProcessLauncher {
         let _lock = self.locked(&files, name)?;
         let Some(record) = Record::read(&files)? else { return Ok(false) };
         if let Some(pid) = record.running() {
-            process::end_group(pid);
+            running::end_group(pid);
         }
         files.remove()?;
         Ok(true)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{LaunchError, SessionState, Tags};
-use crate::sys::{fs, process};
+use crate::sys::{fs, running};
 
 /// The files of one session in the launcher's directory.
 #[derive(Debug, Clone)]
@@ -77,8 +77,8 @@ impl Record {
 
     /// The number of the process, if it still is the one that was started.
     pub fn running(&self) -> Option<u32> {
-        let pid = self.pid.filter(|&p| process::alive(p))?;
-        let same_start = self.start_time.is_none_or(|t| process::start_time(pid) == Some(t));
+        let pid = self.pid.filter(|&p| running::alive(p))?;
+        let same_start = self.start_time.is_none_or(|t| running::start_time(pid) == Some(t));
         (same_start && self.boot_id == fs::boot_id()).then_some(pid)
     }
 
@@ -104,13 +104,13 @@ mod tests {
     use super::*;
 
     fn ours() -> Record {
-        let pid = process::id();
-        Record { pid: Some(pid), start_time: process::start_time(pid), boot_id: fs::boot_id(), ..Record::default() }
+        let pid = running::id();
+        Record { pid: Some(pid), start_time: running::start_time(pid), boot_id: fs::boot_id(), ..Record::default() }
     }
 
     #[test]
     fn a_process_is_known_by_number_start_and_boot_together() {
-        assert_eq!(ours().running(), Some(process::id()));
+        assert_eq!(ours().running(), Some(running::id()));
         assert_eq!(Record { start_time: Some(1), ..ours() }.running(), None);
         assert_eq!(Record { boot_id: "another".to_owned(), ..ours() }.running(), None);
         assert_eq!(Record { pid: None, ..ours() }.running(), None);
@@ -122,9 +122,9 @@ mod tests {
         let files = Files::of(dir.path(), "a");
         Record { pid: None, start_time: None, ..ours() }.write(&files).unwrap();
         assert_eq!(Record::read(&files).unwrap().unwrap().state(&files).unwrap(), SessionState::Exited { code: None });
-        fs::replace(&files.pid, format!("{}\n", process::id()).as_bytes()).unwrap();
+        fs::replace(&files.pid, format!("{}\n", running::id()).as_bytes()).unwrap();
         let state = Record::read(&files).unwrap().unwrap().state(&files).unwrap();
-        assert_eq!(state, SessionState::Running { pid: process::id() });
+        assert_eq!(state, SessionState::Running { pid: running::id() });
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Kind, Launch, LaunchError, Launcher, Listed, SessionState, Started};
 use crate::agents::visible;
 use crate::sys::clock::{Deadline, sleep};
-use crate::sys::{env, process};
+use crate::sys::{env, running};
 use crate::tmux::{NewSession, PaneState, Server, Session};
 
 /// How long a program may take to end after its terminal is gone.
@@ -106,11 +106,11 @@ impl Launcher for TmuxLauncher {
         if let Some(pid) = running {
             // The hang-up has reached everything in the pane's group. What does not heed it is ended by force.
             let deadline = Deadline::after(AFTER_HANGUP);
-            while process::group_alive(pid) && !deadline.passed() {
+            while running::group_alive(pid) && !deadline.passed() {
                 sleep(PAUSE);
             }
-            if process::group_alive(pid) {
-                process::end_group(pid);
+            if running::group_alive(pid) {
+                running::end_group(pid);
             }
         }
         Ok(was_there)

@@ -16,7 +16,7 @@ use crate::git::program::Git;
 use crate::git::refs::RefMove;
 use crate::git::{Oid, Repo, RepoError, history, index_lock};
 use crate::sys::clock::Deadline;
-use crate::sys::{clock, fs, holders, leftovers, process};
+use crate::sys::{clock, fs, holders, leftovers, running};
 
 /// A lock on packed refs comes at most this long after the intent: as long as others may keep us waiting for it, and some.
 const LOCKED_WITHIN_NS: i64 = 5_000_000_000;
@@ -32,8 +32,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// What is written down before the branch is locked, so that the next command knows a lock that was left for its own.
 fn intent_text(new: Oid) -> String {
-    let pid = process::id();
-    format!("{pid} {} {} {new}\n", process::start_time(pid).unwrap_or_default(), fs::boot_id())
+    let pid = running::id();
+    format!("{pid} {} {} {new}\n", running::start_time(pid).unwrap_or_default(), fs::boot_id())
 }
 
 /// The tip that was published last, as far as that is noted.

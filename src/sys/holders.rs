@@ -6,11 +6,11 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::{fs, process};
+use super::{fs, running};
 
 fn processes() -> impl Iterator<Item = PathBuf> {
     let numbers = fs::list(Path::new("/proc")).unwrap_or_default().into_iter();
-    let others = numbers.filter_map(|n| n.parse::<u32>().ok()).filter(|pid| *pid != process::id());
+    let others = numbers.filter_map(|n| n.parse::<u32>().ok()).filter(|pid| *pid != running::id());
     others.map(|pid| Path::new("/proc").join(pid.to_string()))
 }
 
@@ -24,12 +24,12 @@ pub fn have_open(path: &Path) -> bool {
 /// Whether a `git` stands in one of these folders, or below: it may hold a lock that it does not keep open. One that only
 /// waits for a command of ours does not count.
 pub fn git_is_at_work(folders: &[PathBuf]) -> bool {
-    let (mut gits, mut waiting) = (Vec::new(), HashSet::from([process::parent_of(process::id())]));
+    let (mut gits, mut waiting) = (Vec::new(), HashSet::from([running::parent_of(running::id())]));
     for p in processes() {
         let name = fs::read_to_string(&p.join("comm")).unwrap_or_default();
         let pid = p.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<u32>().ok());
         match (name.trim_end(), pid) {
-            ("git-vermas", Some(pid)) => waiting.extend([process::parent_of(pid)]),
+            ("git-vermas", Some(pid)) => waiting.extend([running::parent_of(pid)]),
             ("git", Some(pid)) => gits.push((Some(pid), p)),
             _ => {}
         }
@@ -57,7 +57,7 @@ mod tests {
         assert!(!have_open(&file) && !is_at_work_in(&elsewhere));
         let mark = top.to_string_lossy().into_owned();
         let script = "git init -q . && sleep 60 | git cat-file --batch 9<../file";
-        let cmd = process::Cmd::new("sh").cwd(&elsewhere).args(["-c", script]).env("VERMAS_MARK", &mark);
+        let cmd = crate::sys::process::Cmd::new("sh").cwd(&elsewhere).args(["-c", script]).env("VERMAS_MARK", &mark);
         cmd.spawn_detached(&top.join("log")).unwrap();
         let deadline = Deadline::after(Duration::from_secs(5));
         while !(deadline.passed() || have_open(&file) && is_at_work_in(&elsewhere)) {

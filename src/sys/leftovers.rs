@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{clock, fs, process};
+use super::{clock, fs, running};
 
 /// A younger one may be in use by a process that we cannot see: in another container, or on another machine.
 const AGE_MS: i64 = 60_000;
@@ -15,7 +15,7 @@ pub fn remove(dir: &Path) -> io::Result<()> {
         let path = dir.join(&name);
         let Some(pid) = maker(&name) else { continue };
         let age = |s: fs::Stamp| clock::now_millis() - s.mtime_ns / 1_000_000;
-        if fs::Stamp::of(&path).is_some_and(|s| age(s) > AGE_MS) && !process::alive(pid) {
+        if fs::Stamp::of(&path).is_some_and(|s| age(s) > AGE_MS) && !running::alive(pid) {
             fs::remove_file(&path)?;
         }
     }
@@ -44,7 +44,7 @@ mod tests {
                 file.set_modified(t).unwrap();
             }
         };
-        let mine = format!(".a.{}.ff.tmp", process::id());
+        let mine = format!(".a.{}.ff.tmp", running::id());
         for name in [".work_orders.jsonl.4194399.2b9377.tmp", &mine, ".notes.tmp", "a.4194399.ff.tmp"] {
             put(name, Some(old));
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::clock::{Deadline, sleep};
-use super::{fs, process};
+use super::{fs, running};
 
 /// How long a process may take to end by itself when it is asked to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ pub fn find(name: &str, value: &str) -> Vec<u32> {
         fs::read(&file).is_ok_and(|bytes| bytes.split(|b| *b == 0).any(|v| v == wanted.as_bytes()))
     };
     let numbers = fs::list(Path::new("/proc")).unwrap_or_default();
-    let pids = numbers.iter().filter_map(|n| n.parse().ok()).filter(|pid| *pid != process::id());
+    let pids = numbers.iter().filter_map(|n| n.parse().ok()).filter(|pid| *pid != running::id());
     pids.filter(has_it).collect()
 }
 

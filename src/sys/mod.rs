@@ -14,6 +14,7 @@ mod pipes;
 pub mod process;
 pub mod random;
 pub mod readers;
+pub mod running;
 pub mod simulated;
 pub mod watch;
 pub mod world;

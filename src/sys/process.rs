@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use super::clock::{Deadline, sleep};
 use super::pipes::Pipes;
+use super::running::end_group;
 
 /// How long a child may run where nothing else was said.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -368,103 +369,6 @@ fn open_log(path: &Path) -> io::Result<(File, File)> {
     Ok((out, err))
 }
 
-/// Ends a process group that we started: SIGTERM, a second's grace, then SIGKILL.
-pub fn end_group(pid: u32) {
-    use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
-    if kill_process_group(pid, Signal::TERM).is_err() {
-        return;
-    }
-    let deadline = Deadline::after(Duration::from_millis(1000));
-    while !deadline.passed() && test_kill_process_group(pid).is_ok() {
-        sleep(Duration::from_millis(10));
-        if !alive(pid.as_raw_nonzero().get().unsigned_abs()) {
-            break;
-        }
-    }
-    let _ = kill_process_group(pid, Signal::KILL);
-}
-
-/// Whether the process group that this process led still has a member that is no zombie, even if the process itself is
-/// gone.
-pub fn group_alive(pid: u32) -> bool {
-    let group = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    if group.is_none_or(|g| rustix::process::test_kill_process_group(g).is_err()) {
-        return false;
-    }
-    // A group of zombies that nobody has reaped yet still takes a signal; only /proc tells.
-    let Ok(names) = super::fs::list(Path::new("/proc")) else { return true };
-    let group = pid.to_string();
-    let is_member = |name: &String| {
-        let stat = super::fs::read_to_string(&Path::new("/proc").join(name).join("stat")).unwrap_or_default();
-        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        fields.next().is_some_and(|state| state != "Z") && fields.nth(1) == Some(&group)
-    };
-    names.is_empty() || names.iter().filter(|n| n.starts_with(|c: char| c.is_ascii_digit())).any(is_member)
-}
-
-/// Whether a process with this id exists and is no zombie.
-pub fn alive(pid: u32) -> bool {
-    match super::fs::read_to_string(Path::new(&format!("/proc/{pid}/stat"))) {
-        Ok(stat) => !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')),
-        Err(_) if Path::new("/proc/self").exists() => false,
-        Err(_) => i32::try_from(pid)
-            .ok()
-            .and_then(rustix::process::Pid::from_raw)
-            .is_some_and(|p| rustix::process::test_kill_process(p).is_ok()),
-    }
-}
-
-/// A process's start time in clock ticks since boot, which tells it from a later one with the same id. `None` where the
-/// system does not say.
-pub fn start_time(pid: u32) -> Option<u64> {
-    let stat = super::fs::read_to_string(Path::new(&format!("/proc/{pid}/stat"))).ok()?;
-    stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()
-}
-
-/// The process that started another; `None` where the system does not say.
-pub fn parent_of(pid: u32) -> Option<u32> {
-    let stat = super::fs::read_to_string(Path::new(&format!("/proc/{pid}/stat"))).ok()?;
-    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
-}
-
-/// Lets everybody else go first, from now on and for every child: for work that nobody waits for.
-pub fn be_modest() {
-    let _ = rustix::process::nice(15);
-}
-
-/// Whether a child may ask somebody something: a terminal is there, and it is ours to read from at present.
-pub fn has_terminal() -> bool {
-    use rustix::termios::tcgetpgrp;
-    let group = Ok(rustix::process::getpgrp());
-    tcgetpgrp(rustix::stdio::stdin()) == group || tcgetpgrp(rustix::stdio::stderr()) == group
-}
-
-/// Our own process id.
-pub fn id() -> u32 {
-    std::process::id()
-}
-
-/// The name of this machine, as other programs write it beside a process id.
-pub fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// The user the process runs as.
-pub fn user_id() -> u32 {
-    rustix::process::getuid().as_raw()
-}
-
-/// Whether somebody listens on a socket in the file system. A socket whose server died, or none at all, is `false`; any
-/// other obstacle is an error, so that a server that cannot be asked is not taken for one that is not there.
-pub fn socket_is_live(path: &Path) -> io::Result<bool> {
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => Ok(true),
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(false),
-        Err(e) => Err(super::fs::named(path, &e)),
-    }
-}
-
 fn quote(word: &OsStr) -> String {
     let text = word.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
@@ -494,7 +398,7 @@ mod tests {
     fn whoever_a_child_leaves_behind_with_its_pipes_is_not_waited_for() {
         let output = Cmd::new("sh").args(["-c", "sleep 5 & echo $!; echo said >&2"]).run().unwrap();
         let left = output.text();
-        assert!(alive(left.parse().unwrap()), "it was waited for");
+        assert!(super::super::running::alive(left.parse().unwrap()), "it was waited for");
         Cmd::new("kill").arg(&left).run().unwrap();
         assert_eq!(output.stderr_text(), "said");
     }

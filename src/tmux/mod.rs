@@ -27,7 +27,8 @@ use std::time::Duration;
 use tmux_interface::{KillServer, Tmux, TmuxCommand};
 
 use crate::sys::env;
-use crate::sys::process::{Cmd, Output, ProcessError, socket_is_live, user_id};
+use crate::sys::process::{Cmd, Output, ProcessError};
+use crate::sys::running::{socket_is_live, user_id};
 
 pub use error::TmuxError;
 pub use list::{PaneState, Session};

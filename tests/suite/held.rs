@@ -94,7 +94,7 @@ fn where_git_gc_keeps_a_commit_waiting_the_command_says_so_and_a_left_note_keeps
     let before = p.git(&["rev-parse", "vermas/state"]);
     let gc = Running::start(&p.path, "read x");
     let note = p.path.join(".git/gc.pid");
-    let host = git_vermas::sys::process::host_name();
+    let host = git_vermas::sys::running::host_name();
     std::fs::write(&note, format!("{} {host}", gc.0.id())).unwrap();
     let (fine, text) = said(&p, &["wo", "create", "Meanwhile"]);
     assert!(fine && text.contains("git gc is at work"), "{text}");

@@ -7,8 +7,7 @@ use git_vermas::agents::EnvChange;
 use git_vermas::launch::{
     Kind, Launch, LaunchError, Launcher, ProcessLauncher, SessionState, Tags, TmuxLauncher, watch_start,
 };
-use git_vermas::sys::process;
-use git_vermas::sys::{env, fs};
+use git_vermas::sys::{env, fs, running};
 use git_vermas::tmux::Server;
 
 use crate::session::{end_server, until};
@@ -91,7 +90,7 @@ fn a_session_runs_is_listed_ends_and_is_gone() {
         assert_eq!((list[0].tags.agent.as_str(), list[0].attached), ("app/workers/slot0", 0));
         assert!(list[0].started > 1_600_000_000_000);
         assert!(b.launcher.stop("worker-1").unwrap());
-        assert!(!process::alive(pid));
+        assert!(!running::alive(pid));
         assert_eq!(b.launcher.state("worker-1").unwrap(), SessionState::Gone);
         assert!(!b.launcher.stop("worker-1").unwrap());
     }
@@ -209,9 +208,9 @@ fn everything_in_a_session_ends_with_it_even_what_does_not_want_to() {
         let pid = b.start("a", &["sh", "-c", script]);
         let text = until(|| fs::read_if_there(&b.path("child")).unwrap().filter(|t| t.ends_with(b"\n")));
         let child: u32 = String::from_utf8(text).unwrap().trim().parse().unwrap();
-        assert!(process::alive(child));
+        assert!(running::alive(child));
         assert!(b.launcher.stop("a").unwrap());
-        until(|| (!process::alive(child) && !process::alive(pid)).then_some(()));
+        until(|| (!running::alive(child) && !running::alive(pid)).then_some(()));
     }
 }
 
@@ -247,13 +246,13 @@ fn a_background_process_whose_number_was_given_away_is_not_touched() {
     let pid = b.start("a", &["sleep", "60"]);
     let file = b.path("run/a.json");
     let text = fs::read_to_string(&file).unwrap();
-    let start = format!("\"start_time\": {}", process::start_time(pid).unwrap());
+    let start = format!("\"start_time\": {}", running::start_time(pid).unwrap());
     assert!(text.contains(&start), "{text}");
     fs::replace(&file, text.replace(&start, "\"start_time\": 1").as_bytes()).unwrap();
     assert_eq!(b.launcher.state("a").unwrap(), SessionState::Exited { code: None });
     assert!(b.launcher.stop("a").unwrap());
-    assert!(process::alive(pid));
-    process::end_group(pid);
+    assert!(running::alive(pid));
+    running::end_group(pid);
 }
 
 #[test]

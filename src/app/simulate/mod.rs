@@ -174,7 +174,7 @@ impl Folder {
     fn make(keep: bool) -> Result<Self, Fault> {
         let own = env::var_os("TMPDIR").map(PathBuf::from);
         let places = own.into_iter().chain([PathBuf::from("/dev/shm"), PathBuf::from("/tmp")]);
-        let name = format!("git-vermas-simulate-{}-{:x}", crate::sys::process::id(), random::bits());
+        let name = format!("git-vermas-simulate-{}-{:x}", crate::sys::running::id(), random::bits());
         for place in places {
             let path = place.join(&name);
             if fs::exists(&place) && fs::create_private_dir(&path).is_ok() {
