@@ -162,10 +162,7 @@ mod tests {
 
     #[test]
     fn what_a_replaced_file_gained_is_taken_in_again_where_recording_it_failed() {
-        let dir = tempfile::tempdir().unwrap();
-        crate::sys::process::Cmd::new("git").cwd(dir.path()).args(["init", "-q"]).run().unwrap();
-        let repo = crate::git::Repo::discover(dir.path()).unwrap();
-        let (mut store, _) = crate::store::init(repo, None).unwrap();
+        let (_dir, mut store) = crate::store::fresh();
         let (folder, now) = (store.places.retired(), crate::sys::clock::now_millis());
         fs::create_dir_all(&folder).unwrap();
         let lines = [("wo-py1", now), ("wo-py2", now - 60_000)];

@@ -322,3 +322,42 @@ impl Tx<'_> {
         self.tip = tip;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::{AgentId, Draft, Timestamp};
+    use crate::store::{Store, StoreError, fresh};
+    use crate::sys::fs;
+
+    fn append(store: &Store, line: &str) {
+        let mut log = fs::open_append_shared(&store.places.log()).unwrap();
+        fs::append(&mut log, format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn what_the_log_has_gained_is_seen_whatever_the_state_was_locked_for() {
+        let (_dir, mut store) = fresh();
+        append(
+            &store,
+            r#"{"event_id":"evt-0009x3k7q2mz","event_type":"work_order.created","timestamp":"2026-01-06T12:00:00Z","actor":"py","data":{"work_order_id":"wo-py1","title":"Theirs"}}"#,
+        );
+        store.with_state(|_| Ok::<_, StoreError>(())).unwrap();
+        let seen = store.view().unwrap().order(&"wo-py1".parse().unwrap()).unwrap();
+        assert_eq!(seen.map(|o| o.title().to_owned()).as_deref(), Some("Theirs"));
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_is_heeded_whatever_the_event_was_about() {
+        let (dir, mut store) = fresh();
+        let ahead = Timestamp::from_millis(crate::sys::clock::now_millis() + 3_600_000);
+        let said = serde_json::json!({"event_id": "evt-0009x3k7q2mz", "event_type": "somebody.said", "timestamp": ahead,
+            "actor": "py", "data": {}});
+        append(&store, &said.to_string());
+        store.with_state(|_| Ok::<_, StoreError>(())).unwrap();
+        let mut later = Store::open(crate::git::Repo::discover(dir.path()).unwrap()).unwrap();
+        let draft = Draft::new("test.said", &AgentId::ceo(), serde_json::json!({}));
+        let id = later.write::<_, StoreError>(|tx| tx.emit(&draft)).unwrap().value;
+        let said = later.view().unwrap().event(&id).unwrap();
+        assert!(said[0].at >= ahead, "{} is before what was there already", said[0].at);
+    }
+}

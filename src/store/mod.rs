@@ -65,3 +65,13 @@ pub use tree::{StateTree, is_state, state_tree};
 pub use union::Merged;
 pub use view::View;
 pub use write::{Done, Tx};
+
+/// A repository of its own with a state in it, for tests.
+#[cfg(test)]
+fn fresh() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    crate::sys::process::Cmd::new("git").cwd(dir.path()).args(["init", "-q"]).run().unwrap();
+    let repo = crate::git::Repo::discover(dir.path()).unwrap();
+    let (store, _) = init(repo, None).unwrap();
+    (dir, store)
+}

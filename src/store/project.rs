@@ -354,25 +354,8 @@ mod tests {
     use crate::sys::fs;
 
     #[test]
-    fn what_the_log_has_gained_is_seen_whatever_the_state_was_locked_for() {
-        let dir = tempfile::tempdir().unwrap();
-        crate::sys::process::Cmd::new("git").cwd(dir.path()).args(["init", "-q"]).run().unwrap();
-        let repo = crate::git::Repo::discover(dir.path()).unwrap();
-        let (mut store, _) = crate::store::init(repo, None).unwrap();
-        let line = br#"{"event_id":"evt-0009x3k7q2mz","event_type":"work_order.created","timestamp":"2026-01-06T12:00:00Z","actor":"py","data":{"work_order_id":"wo-py1","title":"Theirs"}}"#;
-        let mut log = fs::open_append_shared(&store.places.log()).unwrap();
-        fs::append(&mut log, &[line.as_slice(), b"\n"].concat()).unwrap();
-        store.with_state(|_| Ok::<_, StoreError>(())).unwrap();
-        let seen = store.view().unwrap().order(&"wo-py1".parse().unwrap()).unwrap();
-        assert_eq!(seen.map(|o| o.title().to_owned()).as_deref(), Some("Theirs"));
-    }
-
-    #[test]
     fn a_feed_that_is_asked_to_go_less_far_repeats_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        crate::sys::process::Cmd::new("git").cwd(dir.path()).args(["init", "-q"]).run().unwrap();
-        let repo = crate::git::Repo::discover(dir.path()).unwrap();
-        let (mut store, _) = crate::store::init(repo, None).unwrap();
+        let (_dir, mut store) = crate::store::fresh();
         let say = |store: &mut Store| {
             let draft = Draft::new("test.said", &AgentId::ceo(), serde_json::json!({}));
             store.write::<_, StoreError>(|tx| tx.emit(&draft)).unwrap();

@@ -38,6 +38,8 @@ pub struct Tx<'a> {
     /// The first event of this change: the later ones name it as their cause, which tells what one command did.
     first: Option<String>,
     pub(super) clock: Clock,
+    /// The clock as the cache has it.
+    kept_clock: String,
     pub(super) now_ms: i64,
     pub(super) warnings: Vec<String>,
     /// What is said whoever asked for the change, and for whatever.
@@ -95,7 +97,8 @@ impl<'a> Tx<'a> {
     pub(super) fn begin(store: &'a Store, cache: &'a Cache, restored: Restored) -> Result<Self> {
         let log = fs::open_read(&store.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
         cache.begin()?;
-        let clock = cache.meta("clock")?.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
+        let kept_clock = cache.meta("clock")?.unwrap_or_default();
+        let clock = serde_json::from_str(&kept_clock).unwrap_or_default();
         Ok(Self {
             cache,
             places: &store.places,
@@ -105,6 +108,7 @@ impl<'a> Tx<'a> {
             unsaved: Vec::new(),
             first: None,
             clock,
+            kept_clock,
             now_ms: clock::now_millis(),
             warnings: Vec::new(),
             notices: Vec::new(),
@@ -264,12 +268,16 @@ impl<'a> Tx<'a> {
 
     /// Writes back what was changed of the subjects, and the clock that saw it.
     fn leave(&mut self) -> Result<()> {
-        if !self.overlay.is_changed() {
-            return Ok(());
+        if self.overlay.is_changed() {
+            self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
         }
-        self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
+        // Not every event has a subject that is kept; each moves the clock.
         let clock = serde_json::to_string(&self.clock).unwrap_or_default();
-        self.cache.set_meta("clock", &clock)
+        if clock != self.kept_clock {
+            self.cache.set_meta("clock", &clock)?;
+            self.kept_clock = clock;
+        }
+        Ok(())
     }
 
     /// The checksum kept as the log's tail, from the bytes just written where they suffice.
