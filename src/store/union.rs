@@ -128,8 +128,9 @@ impl Store {
         Ok([project::canonical(cache, Table::Orders)?.0, project::canonical(cache, Table::Messages)?.0])
     }
 
-    /// For each path the segment that the merge holds: the longer of two that agree; theirs where they do not, and our
-    /// replica then takes a new name, because somebody goes on under the old one.
+    /// For each path the segment that the merge holds: the longer of two that agree. Where they do not agree it is the same
+    /// one on every machine that meets the two, or two remotes that have one each would hand them to and fro for ever; and
+    /// our replica takes a new name if it is its own, because somebody goes on under the old one.
     fn choose_segments(
         &mut self,
         ours: &BTreeMap<String, Segment>,
@@ -147,11 +148,11 @@ impl Store {
                 }
                 Some(t) if t.oid == o.oid => {}
                 Some(t) => {
-                    if self.continues(o.oid, t.oid)? {
+                    let (is_ours_on, is_theirs_on) = (self.continues(o.oid, t.oid)?, self.continues(t.oid, o.oid)?);
+                    if is_ours_on || (!is_theirs_on && self.weight(o)? > self.weight(t)?) {
                         chosen.insert(path.clone(), o.clone());
-                    } else if !self.continues(t.oid, o.oid)? || o.replica == own {
-                        copied |= o.replica == own && !is_claim(t);
                     }
+                    copied |= !is_ours_on && o.replica == own && !is_claim(t);
                 }
             }
         }
@@ -165,6 +166,11 @@ impl Store {
             );
         }
         Ok(chosen)
+    }
+
+    /// What decides between two segments of one name of which neither is the other continued.
+    fn weight(&self, s: &Segment) -> Result<(u64, Oid)> {
+        Ok((self.repo.check_blob(s.oid)?, s.oid))
     }
 
     /// Whether the text of one segment begins with all of another's. Sizes are looked at first: none that is much longer than
