@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::cache::sum;
 use super::error::{Result, StoreError};
 use super::fold::events_of;
+use super::lines::Parts;
 use super::write::Tx;
 use crate::domain::causal::{Folded, fold};
 use crate::domain::event::Event;
@@ -16,7 +17,7 @@ use crate::domain::order::Order;
 use crate::domain::{RefId, Timestamp, record};
 use crate::sys::fs::{self, Stamp};
 use crate::sys::readers;
-use crate::wire::{json as wire_json, line};
+use crate::wire::json as wire_json;
 
 /// How many versions of a record are tried to find the one that a file shows.
 const MOST_VERSIONS: usize = 64;
@@ -132,16 +133,20 @@ impl Tx<'_> {
         }
         self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
         let read = |e| StoreError::io(format!("read .work/{}", table.file_name()))(e);
-        let bytes = readers::open_unnoticed(&path).and_then(|f| fs::read_from(&f, 0)).map_err(read)?;
+        let file = readers::open_unnoticed(&path).map_err(read)?;
         self.note_readers(table)?;
         let mut seen = BTreeSet::new();
         let mut tidy = true;
         let mut roomy = false;
-        for (number, (_, raw)) in line::complete(&bytes).enumerate() {
-            roomy |= raw.ends_with(b" ");
-            tidy &= self.adopt_line(table, number as u64 + 1, raw, &mut seen, true)?;
+        let (mut parts, mut number) = (Parts::from(0), 0);
+        while parts.read(&file).map_err(read)? {
+            for (_, raw) in parts.lines() {
+                number += 1;
+                roomy |= raw.ends_with(b" ");
+                tidy &= self.adopt_line(table, number, raw, &mut seen, true)?;
+            }
         }
-        tidy &= bytes.is_empty() || bytes.ends_with(b"\n");
+        tidy &= Stamp::of_file(&file).map_err(read)?.size == parts.end();
         if roomy && !self.is_roomy(table)? {
             self.note_layout(table, true, false)?;
         }
@@ -153,8 +158,7 @@ impl Tx<'_> {
         if !tidy || i64::try_from(seen.len()).unwrap_or_default() != count {
             self.cache.set_meta(table.rewrite_key(), "1")?;
         }
-        let seen = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1);
-        self.cache.set_meta(table.seen_key(), &seen.to_string())?;
+        self.cache.set_meta(table.seen_key(), &parts.end().to_string())?;
         self.cache.set_meta(table.stamp_key(), &shown.unwrap_or_default())
     }
 
@@ -404,16 +408,19 @@ impl Tx<'_> {
     /// Takes in what a replaced file has gained behind `from`. A last line without its newline is waited for, until `last`:
     /// then it is taken whole, or set aside. Gives the offset behind what was taken.
     fn adopt_rest(&mut self, table: Table, path: &std::path::Path, from: u64, last: bool) -> Result<u64> {
-        let file = fs::open_read(path).map_err(StoreError::io("read a replaced file"))?;
-        let mut bytes = fs::read_from(&file, from).map_err(StoreError::io("read a replaced file"))?;
-        if last && !bytes.ends_with(b"\n") {
-            bytes.push(b'\n');
+        let failed = |e| StoreError::io("read a replaced file")(e);
+        let file = fs::open_read(path).map_err(failed)?;
+        let (mut seen, mut parts) = (BTreeSet::new(), Parts::from(from));
+        while parts.read(&file).map_err(failed)? {
+            for (_, raw) in parts.lines() {
+                self.adopt_line(table, 0, raw, &mut seen, false)?;
+            }
         }
-        let mut seen = BTreeSet::new();
-        let mut end = from;
-        for (at, raw) in line::complete(&bytes) {
-            self.adopt_line(table, 0, raw, &mut seen, false)?;
-            end = from + (at + raw.len() + 1) as u64;
+        let mut end = parts.end();
+        if last {
+            let rest = parts.rest(&file).map_err(failed)?;
+            self.adopt_line(table, 0, &rest, &mut seen, false)?;
+            end += rest.len() as u64;
         }
         if !seen.is_empty() {
             self.forget_projected(table, &seen)?;
@@ -425,10 +432,13 @@ impl Tx<'_> {
     /// Takes in what somebody changed in a file between our last look and our replacing it, in place and without making it
     /// longer.
     pub(super) fn adopt_replaced(&mut self, table: Table, path: &std::path::Path) -> Result<()> {
-        let bytes = fs::read(path).map_err(StoreError::io("read a replaced file"))?;
-        let mut seen = BTreeSet::new();
-        for (_, raw) in line::complete(&bytes) {
-            self.adopt_line(table, 0, raw, &mut seen, true)?;
+        let failed = |e| StoreError::io("read a replaced file")(e);
+        let file = fs::open_read(path).map_err(failed)?;
+        let (mut seen, mut parts) = (BTreeSet::new(), Parts::from(0));
+        while parts.read(&file).map_err(failed)? {
+            for (_, raw) in parts.lines() {
+                self.adopt_line(table, 0, raw, &mut seen, true)?;
+            }
         }
         Ok(())
     }

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 
 use super::cache::sum;
 use super::error::{Result, StoreError};
+use super::lines::Parts;
 use super::places::Places;
 use crate::domain::event::Event;
 use crate::sys::fs::{self, Stamp};
 use crate::sys::watch::Watch;
+use crate::wire::json::LONGEST_LINE;
 use crate::wire::line;
 
 /// Gives every event of the log once, in the order of arrival.
@@ -65,9 +67,11 @@ impl Follow {
                 self.offset = bytes.iter().rposition(newline).map_or(0, |p| from + p as u64 + 1);
             }
             let first = if from == 0 { 0 } else { bytes.iter().position(newline).map_or(bytes.len(), |p| p + 1) };
-            parts.push(self.events_in(&bytes[first..]).filter(&fits).collect());
+            let lines = line::complete(&bytes[first..]).map(|(_, raw)| raw);
+            parts.push(self.events_in(lines).filter(&fits).collect());
             bytes.truncate(first);
-            rest = bytes;
+            // The end of a line that is longer than any that says something is not carried to its beginning.
+            rest = if bytes.len() > LONGEST_LINE { Vec::new() } else { bytes };
         }
         self.joined = (begin > 0).then_some(file);
         let mut found: Vec<Event> = parts.into_iter().rev().flatten().collect();
@@ -75,26 +79,19 @@ impl Follow {
     }
 
     /// The events in complete lines that were not given before.
-    fn events_in(&mut self, bytes: &[u8]) -> impl Iterator<Item = Event> {
+    fn events_in<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = Event> {
         let event = |raw| line::event(raw).ok().or_else(|| line::salvage(raw).map(|(e, _)| e));
-        line::complete(bytes).filter_map(move |(_, raw)| event(raw)).filter(|e| self.seen.insert(sum(&e.raw)))
+        lines.filter_map(event).filter(|e| self.seen.insert(sum(&e.raw)))
     }
 
     /// Another log stands in the place of the one that was joined: what that one had is no news.
     fn note_joined(&mut self) -> io::Result<()> {
         let Some(file) = self.joined.take() else { return Ok(()) };
-        let (mut at, mut most) = (0, PART);
-        loop {
-            let bytes = fs::read_up_to(&file, at, most)?;
-            let end = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1);
-            self.events_in(&bytes[..end]).for_each(drop);
-            at += end as u64;
-            match (end, bytes.len() < most) {
-                (0, true) => return Ok(()),
-                (0, false) => most *= 2,
-                _ => {}
-            }
+        let mut parts = Parts::from(0);
+        while parts.read(&file)? {
+            self.events_in(parts.lines().map(|(_, raw)| raw)).for_each(drop);
         }
+        Ok(())
     }
 
     /// The events that have arrived since the last call. A line that is not complete yet is left for the next one.
@@ -114,9 +111,11 @@ impl Follow {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(e) => return Err(StoreError::io(what)(e)),
         };
-        let bytes = fs::read_from(&file, self.offset).map_err(StoreError::io(what))?;
-        let new = self.events_in(&bytes).collect();
-        self.offset += bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p as u64 + 1);
+        let (mut parts, mut new) = (Parts::from(self.offset), Vec::new());
+        while parts.read(&file).map_err(|e| StoreError::io(what)(e))? {
+            new.extend(self.events_in(parts.lines().map(|(_, raw)| raw)));
+        }
+        self.offset = parts.end();
         Ok(new)
     }
 

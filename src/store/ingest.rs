@@ -9,6 +9,7 @@ use super::branch::{self, Segment};
 use super::cache::{Built, sum};
 use super::error::{Result, StoreError};
 use super::heal;
+use super::lines::Parts;
 use super::write::Tx;
 use crate::domain::event::Event;
 use crate::git::Oid;
@@ -77,23 +78,12 @@ impl Tx<'_> {
 
     /// Takes in the complete lines behind `built.offset` and moves it behind them.
     pub(super) fn take_in_log(&mut self, built: &mut Built) -> Result<()> {
-        let mut most = CHUNK;
-        loop {
-            let bytes =
-                fs::read_up_to(&self.log, built.offset, most).map_err(StoreError::io("read .work/events.jsonl"))?;
-            let mut end = 0;
-            for (at, raw) in line::complete(&bytes) {
-                self.take_in_line(raw, built.offset + at as u64)?;
-                end = at + raw.len() + 1;
+        let mut parts = Parts::from(built.offset);
+        while parts.read(&self.log).map_err(StoreError::io("read .work/events.jsonl"))? {
+            for (at, raw) in parts.lines() {
+                self.take_in_line(raw, at)?;
             }
-            if end == 0 && bytes.len() < most {
-                break;
-            }
-            if end == 0 {
-                // A line that is longer than what was read.
-                most *= 2;
-            }
-            built.offset += end as u64;
+            built.offset = parts.end();
         }
         built.tail = self.tail(built.offset)?;
         Ok(())

@@ -114,7 +114,7 @@ pub(super) fn find(file: &File, size: u64, table: Table, key: &Key) -> io::Resul
 fn next_start(file: &File, mut from: u64, end: u64) -> io::Result<Option<u64>> {
     while from < end {
         let bytes = fs::read_at(file, from, usize::try_from(PIECE.min(end - from)).unwrap_or(0))?;
-        if let Some(newline) = bytes.iter().position(|b| *b == b'\n') {
+        if let Some(newline) = memchr::memchr(b'\n', &bytes) {
             return Ok(Some(from + newline as u64 + 1).filter(|s| *s < end));
         }
         from += bytes.len() as u64;

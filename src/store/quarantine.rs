@@ -8,6 +8,7 @@ use super::cache::sum;
 use super::error::{Result, StoreError};
 use super::places::Places;
 use crate::sys::fs;
+use crate::wire::json::LONGEST_LINE;
 use crate::wire::line;
 
 /// A line set aside.
@@ -17,7 +18,8 @@ pub struct Quarantined {
     /// Counted from 1, as it stood when it was found; 0 where that is not known.
     pub line: u64,
     pub reason: String,
-    /// The bytes, with U+FFFD for what is no UTF-8. Of a line of events, which stays where it is, only the beginning.
+    /// The bytes, with U+FFFD for what is no UTF-8. Of a line of events, which stays where it is, only the beginning; of
+    /// any other that is too long to be a record, only the end.
     pub text: String,
     sum: i64,
 }
@@ -56,7 +58,11 @@ impl Quarantine {
         let fresh = self.known.as_mut().is_some_and(|k| k.insert((file.to_owned(), sum)));
         if fresh {
             *count += 1;
-            let shown = if file.starts_with("events") { &bytes[..bytes.len().min(MOST_OF_A_LINE)] } else { bytes };
+            let shown = if file.starts_with("events") {
+                &bytes[..bytes.len().min(MOST_OF_A_LINE)]
+            } else {
+                &bytes[bytes.len().saturating_sub(LONGEST_LINE)..]
+            };
             let text = String::from_utf8_lossy(shown).into_owned();
             self.new.push(Quarantined { file: file.to_owned(), line: number, reason: reason.to_owned(), text, sum });
         }

@@ -239,7 +239,11 @@ impl<'a> View<'a> {
 
     /// Every event, in the total order. Reads the whole log.
     pub fn events(&self) -> Result<Vec<Event>> {
-        let bytes = self.log.read_all().map_err(StoreError::io("read .work/events.jsonl"))?;
+        let end: i64 = self.cache.db.query_row("SELECT ifnull(max(off+len),0) FROM events", [], |r| r.get(0))?;
+        let bytes = self
+            .log
+            .read_at(0, usize::try_from(end).unwrap_or_default())
+            .map_err(StoreError::io("read .work/events.jsonl"))?;
         let mut q = self.cache.db.prepare_cached("SELECT off, len FROM events ORDER BY off")?;
         let mut rows = q.query([])?;
         let mut all = Vec::new();

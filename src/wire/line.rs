@@ -104,7 +104,7 @@ pub fn complete(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let rest = bytes.get(at..)?;
-        let end = rest.iter().position(|b| *b == b'\n')?;
+        let end = memchr::memchr(b'\n', rest)?;
         let start = at;
         at += end + 1;
         Some((start, &rest[..end]))
