@@ -6,11 +6,16 @@
 //!
 //! **Invariant:** what went wrong is judged by asking the remote again, never by the wording of a message.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::Oid;
+use super::error::RepoError;
 use super::history::rev_parse;
 use super::name::{check_oid, check_ref, check_remote};
 use super::program::{Git, GitError, failed};
+use super::repo::Repo;
 use crate::sys::process::{Cmd, Output, ProcessError};
 
 /// How long a transport may take that nobody watches.
@@ -116,20 +121,60 @@ pub fn push_to(remote: &dyn Remote, oid: &str, name: &str, expected: Option<&str
 }
 
 /// A configured remote, reached by the git program.
-#[derive(Debug, Clone)]
 pub struct Configured {
     git: Git,
     name: String,
     asking: Asking,
+    /// What is set of remotes and of ssh, asked once.
+    keys: OnceCell<BTreeSet<String>>,
 }
 
 impl Configured {
     pub fn new(git: &Git, name: &str, asking: Asking) -> Self {
-        Self { git: git.clone(), name: name.to_owned(), asking }
+        Self { git: git.clone(), name: name.to_owned(), asking, keys: OnceCell::new() }
     }
 
+    /// Which of the settings are there that a transport depends on, as git itself reads them.
+    fn keys(&self) -> Result<&BTreeSet<String>, GitError> {
+        if let Some(keys) = self.keys.get() {
+            return Ok(keys);
+        }
+        let which = r"^(remote\..*\.(url|pushurl|promisor)|core\.sshcommand)$";
+        let out = self.git.cmd().args(["config", "-z", "--name-only", "--get-regexp", which]).output()?;
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        Ok(self.keys.get_or_init(|| text.split('\0').map(str::to_owned).collect()))
+    }
+
+    /// A call to the remote, which must be configured under this name.
     fn transport(&self) -> Result<Cmd, GitError> {
-        transport(&self.git, &self.name, self.asking)
+        check_remote(&self.name)?;
+        let keys = self.keys()?;
+        if !keys.contains(&format!("remote.{}.url", self.name)) {
+            return Err(GitError::NotFound { what: format!("a remote named {}", self.name) });
+        }
+        let cmd = self.git.cmd();
+        if self.asking == Asking::Allowed {
+            let cmd = match self.git.var("GIT_TERMINAL_PROMPT") {
+                Some(theirs) => cmd.env("GIT_TERMINAL_PROMPT", theirs),
+                None => cmd.env_remove("GIT_TERMINAL_PROMPT"),
+            };
+            return Ok(cmd.foreground());
+        }
+        let is_set = |name| self.git.var(name).is_some();
+        let own_ssh = keys.contains("core.sshcommand") || is_set("GIT_SSH_COMMAND") || is_set("GIT_SSH");
+        // ssh asks on the terminal by itself, past git: in the background that would hang until the deadline.
+        let cmd = if own_ssh { cmd } else { cmd.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes") };
+        Ok(cmd.timeout(Some(TRANSPORT_TIMEOUT)))
+    }
+
+    /// Where a ref of ours is now, if the commit is there.
+    fn at(&self, name: &str) -> Result<Option<String>, GitError> {
+        let look = || -> Result<Option<Oid>, RepoError> {
+            let repo = Repo::open(self.git.common_dir(), None)?;
+            Ok(repo.ref_target(name)?.filter(|oid| repo.has_object(*oid)))
+        };
+        // What cannot be read here, git may yet make something of, or say better why it cannot.
+        look().map_or_else(|_| rev_parse(&self.git, name), |oid| Ok(oid.map(|o| o.to_string())))
     }
 }
 
@@ -140,7 +185,7 @@ impl Configured {
         let ours = tracking_ref(&self.name, branch_ref);
         check_ref(&ours)?;
         // Only the state is offered as known: what else is here is no help, and in a partial clone it is not even here.
-        let (negotiation, known) = match rev_parse(&self.git, &ours)? {
+        let (negotiation, known) = match self.at(&ours)? {
             Some(_) if !again => ("fetch.negotiationAlgorithm=default", Some(format!("--negotiation-tip={ours}"))),
             _ => ("fetch.negotiationAlgorithm=noop", None),
         };
@@ -155,7 +200,7 @@ impl Configured {
             .arg(format!("+{branch_ref}:{ours}"));
         match cmd.output()? {
             o if o.success() => {
-                let at = rev_parse(&self.git, &ours)?;
+                let at = self.at(&ours)?;
                 at.map(Ok).ok_or_else(|| GitError::unreadable("git fetch", format!("no {ours} came")))
             }
             o => Ok(Err(failed(&cmd, &o).to_string())),
@@ -165,7 +210,9 @@ impl Configured {
     /// Whether a commit came without its files: in a partial clone, where the person's own fetch was there first.
     fn is_hollow(&self, oid: &str) -> Result<bool, GitError> {
         let key = format!("remote.{}.promisor", self.name);
-        if self.git.cmd().args(["config", "--type=bool", "--get", &key]).output()?.text() != "true" {
+        if !self.keys()?.contains(&key)
+            || self.git.cmd().args(["config", "--type=bool", "--get", &key]).output()?.text() != "true"
+        {
             return Ok(false);
         }
         let walk = ["rev-list", "--objects", "--no-walk", "--missing=print", "--end-of-options", oid, "--"];
@@ -278,29 +325,4 @@ fn ran(cmd: &Cmd) -> Result<Result<Output, String>, GitError> {
         Err(e @ ProcessError::TimedOut { .. }) => Ok(Err(e.to_string())),
         Err(e) => Err(e.into()),
     }
-}
-
-/// A call to a remote, which must be configured under this name.
-fn transport(git: &Git, remote: &str, asking: Asking) -> Result<Cmd, GitError> {
-    check_remote(remote)?;
-    let out =
-        git.cmd().args(["config", "-z", "--get-regexp", r"^(remote\..*\.(url|pushurl)|core\.sshcommand)$"]).output()?;
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    let keys: Vec<&str> = text.split('\0').filter_map(|e| e.split('\n').next()).collect();
-    if !keys.contains(&format!("remote.{remote}.url").as_str()) {
-        return Err(GitError::NotFound { what: format!("a remote named {remote}") });
-    }
-    let cmd = git.cmd();
-    if asking == Asking::Allowed {
-        let cmd = match git.var("GIT_TERMINAL_PROMPT") {
-            Some(theirs) => cmd.env("GIT_TERMINAL_PROMPT", theirs),
-            None => cmd.env_remove("GIT_TERMINAL_PROMPT"),
-        };
-        return Ok(cmd.foreground());
-    }
-    let own_ssh =
-        keys.contains(&"core.sshcommand") || git.var("GIT_SSH_COMMAND").is_some() || git.var("GIT_SSH").is_some();
-    // ssh asks on the terminal by itself, past git: in the background that would hang until the deadline.
-    let cmd = if own_ssh { cmd } else { cmd.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes") };
-    Ok(cmd.timeout(Some(TRANSPORT_TIMEOUT)))
 }
