@@ -1,6 +1,9 @@
 //! Other programs write the same files at the same time and know no lock: both sides understand each other.
 
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -97,26 +100,58 @@ fn both_write_at_the_same_time_and_nothing_is_lost() {
     both_agree(&p);
 }
 
+/// Creates orders on several processes at once until `ended`, one of each round killed at some moment. Gives the ids that
+/// were acknowledged, and how many were killed.
+fn create_and_kill(p: &Place, mut ended: impl FnMut() -> bool) -> (BTreeSet<String>, u32) {
+    let (mut acknowledged, mut killed) = (BTreeSet::new(), 0);
+    for round in 0_u32.. {
+        let create = |n: u32| {
+            let mut c = p.command_in(&p.app, &["wo", "create", &format!("ours {round}-{n}")]);
+            c.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let mut running: Vec<Child> = (0..3).map(create).collect();
+        std::thread::sleep(Duration::from_micros(u64::from(round) * 7919 % 60_000));
+        running[0].kill().unwrap();
+        for child in running {
+            let out = child.wait_with_output().unwrap();
+            killed += u32::from(out.status.signal() == Some(9));
+            assert!(out.status.signal() == Some(9) || out.status.success(), "{out:?}");
+            let id = String::from_utf8(out.stdout).unwrap().trim().to_owned();
+            acknowledged.extend((!id.is_empty()).then_some(id));
+        }
+        if round >= 3 && ended() {
+            break;
+        }
+    }
+    (acknowledged, killed)
+}
+
 #[test]
-fn torn_lines_of_killed_writers_cost_nothing_that_was_acknowledged() {
+fn writers_of_both_sides_that_are_killed_at_random_cost_nothing_that_was_acknowledged() {
     if !has_python() {
         return;
     }
     let p = Place::new();
     let manifest = p.root().join("manifest.jsonl");
     let manifest = manifest.to_str().unwrap();
-    let lines = if std::env::var_os("VERMAS_LONG").is_some() { "200000" } else { "400" };
+    let long: &[&str] = &["--seconds", "600", "--pause", "0.005"];
+    let much = if std::env::var_os("VERMAS_LONG").is_some() { long } else { &["--lines", "400"] };
     let mut run = kit(&p, "stress.py", &["run", "--work", ".work", "--manifest", manifest]);
-    run.args(["--lines", lines, "--writers", "4", "--seed", "7", "--kill-every", "0.05"]);
-    let writers = run.spawn().unwrap();
-    for n in 0..4 {
-        assert_eq!(p.vermas(&["wo", "create", &format!("meanwhile {n}")]).code, Some(0));
-    }
-    told(&writers.wait_with_output().unwrap());
+    run.args(["--writers", "4", "--seed", "7", "--kill-every", "0.05"]).args(much);
+    let mut writers = run.spawn().unwrap();
+    let (acknowledged, killed) = create_and_kill(&p, || writers.try_wait().unwrap().is_some());
+    let theirs = told(&writers.wait_with_output().unwrap());
     assert_eq!(p.vermas(&["wo", "create", "afterwards"]).code, Some(0));
     let verify = ["verify", "--work", ".work", "--manifest", manifest, "--repo", "."];
     let result = told(&kit(&p, "stress.py", &verify).output().unwrap());
     assert_eq!((result["ok"].as_bool(), result["lost"].as_i64()), (Some(true), Some(0)), "{result}");
+    let list = p.json(&["wo", "list"]);
+    let there: BTreeSet<String> = list.as_array().unwrap().iter().map(id_of).collect();
+    assert!(acknowledged.is_subset(&there), "lost: {:?}", acknowledged.difference(&there));
+    println!(
+        "killed at random: foreign writers {theirs}, {result}; ours {killed}, {} acknowledged",
+        acknowledged.len()
+    );
 }
 
 #[test]
