@@ -197,6 +197,10 @@ impl From<RepoError> for Fault {
             RepoError::Io(e) => e.into(),
             RepoError::Locked { .. } => Self::failed(e.to_string())
                 .hint("if no git command runs here any more, that file was left by one that was killed: look at it, then move it away"),
+            RepoError::InTheWay { ref other, .. } => {
+                let hint = format!("rename it: git branch -m {} ANOTHER-NAME", other.trim_start_matches("refs/heads/"));
+                Self::failed(e.to_string()).hint(hint)
+            }
             other => Self::failed(other.to_string()).hint("git vermas doctor"),
         }
     }

@@ -14,6 +14,9 @@ pub enum RepoError {
     Moved { name: String },
     #[error("{name} is locked: {path} exists")]
     Locked { name: String, path: String },
+    /// git keeps refs as files and folders: one cannot be the beginning of another's name.
+    #[error("{name} cannot be made: {other} stands in its way")]
+    InTheWay { name: String, other: String },
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }

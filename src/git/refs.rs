@@ -13,6 +13,8 @@ use super::repo::Repo;
 use crate::sys;
 use crate::sys::world::{Act, point};
 
+/// What is locked, too, where refs are packed.
+pub const PACKED: &str = "packed-refs";
 /// How long another process may hold a ref's lock before we say so.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
@@ -117,9 +119,14 @@ impl Repo {
                 Ok(now) if now != m.old => return RepoError::Moved { name: m.name.clone() },
                 _ => {}
             }
-            let lock = self.lock_path(&m.name);
-            if sys::fs::exists(&lock) {
-                return RepoError::Locked { name: m.name.clone(), path: lock.display().to_string() };
+            for name in [m.name.as_str(), PACKED] {
+                let lock = self.lock_path(name);
+                if sys::fs::exists(&lock) {
+                    return RepoError::Locked { name: name.to_owned(), path: lock.display().to_string() };
+                }
+            }
+            if let Some(other) = self.in_the_way(&m.name) {
+                return RepoError::InTheWay { name: m.name.clone(), other };
             }
         }
         RepoError::broken("move the state branch", text)
@@ -151,6 +158,17 @@ impl Repo {
             .edit_reference(RefEdit { change, name, deref: false })
             .map(|_| ())
             .map_err(|e| RepoError::broken("remove a ref", e))
+    }
+
+    /// Another ref because of which this one cannot be: its name is the beginning of this one's, or begins with it.
+    pub fn in_the_way(&self, name: &str) -> Option<String> {
+        let above = name.match_indices('/').map(|(at, _)| &name[..at]).filter(|n| n.matches('/').count() > 1);
+        let mut above = above.filter(|n| self.ref_target(n).is_ok_and(|t| t.is_some()));
+        above.next().map(str::to_owned).or_else(|| {
+            let refs = self.gix.references().ok()?;
+            let mut below = refs.prefixed(format!("{name}/").as_str()).ok()?;
+            below.find_map(Result::ok).map(|r| r.name().as_bstr().to_string())
+        })
     }
 
     /// The file in which a loose ref is kept.

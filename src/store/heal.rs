@@ -13,7 +13,7 @@ use super::open::Store;
 use super::places::Places;
 use super::{branch, texts};
 use crate::git::program::Git;
-use crate::git::refs::RefMove;
+use crate::git::refs::{PACKED, RefMove};
 use crate::git::{Oid, Repo, RepoError, history, index_lock};
 use crate::sys::clock::Deadline;
 use crate::sys::{clock, fs, holders, leftovers, running};
@@ -137,7 +137,7 @@ impl Store {
 
     /// Where refs are packed, moving one locks `packed-refs`, too. That lock is empty, ours or not.
     fn reclaim_packed_lock(&self) -> Result<()> {
-        let lock = self.repo.common_dir().join("packed-refs.lock");
+        let lock = self.repo.lock_path(PACKED);
         if fs::Stamp::of(&lock).is_some_and(|s| s.size == 0) { self.reclaim_unsigned(&lock) } else { Ok(()) }
     }
 

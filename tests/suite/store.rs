@@ -92,7 +92,31 @@ fn locks_that_a_killed_publisher_left_are_taken_away_and_those_of_others_are_not
         tx.emit_all(&drafts)
     });
     assert!(lock.exists(), "nobody of ours left that one");
-    assert!(done.unwrap().warnings.iter().any(|w| w.contains("not yet on")), "it is recorded all the same");
+    let said = done.unwrap().warnings.join("\n");
+    assert!(said.contains("not yet on") && said.contains("packed-refs.lock exists"), "recorded all the same: {said}");
+}
+
+#[test]
+fn a_branch_that_stands_in_the_way_of_ours_is_named_and_what_waits_is_published_once_it_is_gone() {
+    let (p, mut store) = set_up();
+    git(&p.path, &["branch", "-q", "-D", "vermas/state"]);
+    git(&p.path, &["update-ref", "-d", "refs/vermas/backup"]);
+    git(&p.path, &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "begin"]);
+    for other in ["vermas/state/mine", "vermas"] {
+        git(&p.path, &["branch", other]);
+        let wish = NewOrder { title: "In the meantime".to_owned(), ..NewOrder::default() };
+        let done = store.write::<_, StoreError>(|tx| {
+            let drafts = order::create(&tx.new_id("wo"), &wish, &AgentId::ceo())?;
+            tx.emit_all(&drafts)
+        });
+        let said = done.unwrap().warnings.join("\n");
+        assert!(said.contains("not yet on") && said.contains(&format!("refs/heads/{other} stands")), "{said}");
+        git(&p.path, &["branch", "-q", "-m", other, "elsewhere"]);
+        git(&p.path, &["branch", "-q", "-D", "elsewhere"]);
+    }
+    let id = create(&mut store, "Afterwards");
+    let published = git(&p.path, &["grep", "-h", "In the meantime\\|Afterwards", "vermas/state", "--", "events"]);
+    assert!(published.contains(id.as_str()) && published.lines().count() == 3, "{published}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::fsck::{self, Severity};
 use super::session::{Session, repository};
 use super::setup;
 use crate::domain::text::counted;
-use crate::git::Repo;
+use crate::git::{Repo, RepoError, refs};
 use crate::store::{COMMITS_BEFORE_PACKING, Places, missing_excludes, quarantined};
 use crate::sys::{clock, fs};
 
@@ -145,11 +145,17 @@ fn around(repo: &Repo, places: &Places) -> Result<Vec<Check>, Fault> {
         Ok(()) => Check::ok("disk", "can be written"),
         Err(e) => Check::new("disk", Health::Error, fs::plain(&e)).mend("make room, or make it writable"),
     });
-    for name in [places.state_ref.as_str(), Places::BACKUP_REF] {
+    for name in [places.state_ref.as_str(), Places::BACKUP_REF, refs::PACKED] {
         let lock = repo.lock_path(name);
         if fs::exists(&lock) {
             let check = Check::new("locks", Health::Warning, format!("{} exists", lock.display()));
             checks.push(check.mend("if no git command runs here, it was left by one that was killed: move it away"));
+        }
+    }
+    for name in [places.state_ref.as_str(), Places::BACKUP_REF] {
+        if let Some(other) = repo.in_the_way(name) {
+            let fault = Fault::from(RepoError::InTheWay { name: name.to_owned(), other });
+            checks.push(Check::new("refs", Health::Error, &fault.message).mend(fault.hints.join("\n")));
         }
     }
     let scratch = fs::list(&places.scratch())?;
