@@ -18,12 +18,14 @@ use crate::domain::AgentId;
 use crate::domain::event::Event;
 use crate::git::refs::RefMove;
 use crate::git::{Entry, EntryKind, Oid, RepoError};
-use crate::sys::clock::{self, Deadline};
-use crate::sys::{fs, lock, random};
+use crate::sys::clock::{self, Deadline, Stopwatch};
+use crate::sys::{fs, lock};
 use crate::wire::line;
 
 /// How long a command waits for its events to be published.
 const PUBLISH_WAIT: Duration = Duration::from_secs(60);
+/// The shortest mean pause before the next look at whether somebody else has published.
+const POLL: Duration = Duration::from_millis(1);
 /// How long whoever needs the branch itself waits for a `git gc`.
 const COLLECTING_WAIT: Duration = Duration::from_secs(10);
 /// How often the branch may be moved by others between our reading it and our moving it.
@@ -118,22 +120,23 @@ impl Store {
                 tx.finish().map(|_| ())
             });
         }
-        let deadline = Deadline::after(PUBLISH_WAIT);
+        let (deadline, waited) = (Deadline::after(PUBLISH_WAIT), Stopwatch::start());
         let mut first = true;
         loop {
             if !first && self.is_covered(end)? {
                 return Ok(());
             }
-            first = false;
             if let Some(_lock) =
                 lock::try_acquire(&self.places.publish_lock()).map_err(StoreError::io("lock publishing"))?
             {
-                return self.publish_or_warn();
+                // Whoever had it until now may just have published ours with theirs.
+                return if !first && self.is_covered(end)? { Ok(()) } else { self.publish_or_warn() };
             }
+            first = false;
             if deadline.passed() {
                 return Err(StoreError::Busy { what: "publishing", seconds: PUBLISH_WAIT.as_secs() });
             }
-            clock::sleep(Duration::from_micros(500 + random::bits() % 1500));
+            lock::pause(waited, POLL);
         }
     }
 

@@ -9,10 +9,13 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::clock::{Deadline, sleep};
+use super::clock::{Deadline, Stopwatch, sleep};
 
-/// The longest pause between two attempts: whoever waits longer leaves a free lock lying about.
-const LONGEST_PAUSE_US: u64 = 400;
+/// Between two attempts goes this part of the time waited so far: who has waited for long stands in a crowd, of which
+/// another finds the lock free, and all would spend more on looking than on their work.
+const PART_OF_WAIT: u32 = 16;
+const SHORTEST_PAUSE: Duration = Duration::from_micros(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 /// Held until dropped.
 #[derive(Debug)]
@@ -35,22 +38,26 @@ pub fn try_acquire(path: &Path) -> io::Result<Option<FileLock>> {
     }
 }
 
-/// Waits for the lock, polling with a short, growing, jittered pause; `None` when `limit` has passed.
+/// Waits for the lock, polling; `None` when `limit` has passed.
 pub fn acquire(path: &Path, limit: Duration) -> io::Result<Option<FileLock>> {
     let file = open(path)?;
-    let deadline = Deadline::after(limit);
-    let mut pause_us = 50;
+    let (deadline, waited) = (Deadline::after(limit), Stopwatch::start());
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(FileLock(file))),
             Err(TryLockError::Error(e)) => return Err(e),
             Err(TryLockError::WouldBlock) if deadline.passed() => return Ok(None),
-            Err(TryLockError::WouldBlock) => {
-                sleep(Duration::from_micros(pause_us / 2 + super::random::bits() % pause_us));
-                pause_us = (pause_us * 2).min(LONGEST_PAUSE_US);
-            }
+            Err(TryLockError::WouldBlock) => pause(waited, SHORTEST_PAUSE),
         }
     }
+}
+
+/// Sleeps between two looks at something that others hold, for `least` or longer: the longer, the longer it was waited for.
+/// With chance in it, so that a crowd does not move in step.
+pub fn pause(waited: Stopwatch, least: Duration) {
+    let mean = (waited.elapsed() / PART_OF_WAIT).min(LONGEST_PAUSE).max(least);
+    let mean_us = u64::try_from(mean.as_micros()).unwrap_or(u64::MAX);
+    sleep(Duration::from_micros(mean_us / 2 + super::random::bits() % mean_us));
 }
 
 fn open(path: &Path) -> io::Result<File> {
