@@ -18,6 +18,9 @@ use rustix::io::Errno;
 
 use super::world::{Act, Ruling, World};
 
+/// How much of a pause is waited in truth.
+const REAL_PAUSE: Duration = Duration::from_micros(100);
+
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -156,6 +159,8 @@ impl World for Simulated {
     }
 
     fn pause(&self, d: Duration) {
+        // A lock may be held by what is real: by a child of another thread, until it runs its own program.
+        std::thread::sleep(d.min(REAL_PAUSE));
         let mut s = self.state.borrow_mut();
         // A wait of no length would never end a loop that watches the clock.
         let d = d.max(Duration::from_micros(1));
