@@ -1,7 +1,9 @@
 //! A small repository in a world of its own: an empty home, no configuration but its own, a private tmux server.
 
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -135,6 +137,31 @@ impl Place {
 
     pub fn root(&self) -> &Path {
         self.temp.path()
+    }
+
+    /// Creates orders, `at_once` of them in a round, while `go_on` says so of the round; one process of each is killed at
+    /// some moment. Gives the ids that were acknowledged, and how many were killed.
+    pub fn create_and_kill(&self, at_once: u32, mut go_on: impl FnMut(u32) -> bool) -> (BTreeSet<String>, u32) {
+        let (mut acknowledged, mut killed) = (BTreeSet::new(), 0);
+        for round in (0_u32..).take_while(|round| go_on(*round)) {
+            let create = |n: u32| {
+                let mut c = self.command_in(&self.app, &["wo", "create", &format!("{round}-{n}")]);
+                c.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            };
+            let mut running: Vec<Child> = (0..at_once).map(create).collect();
+            // The victim's moment differs by how long the others took to start.
+            std::thread::sleep(Duration::from_micros(u64::from(round) * 7919 % 60_000));
+            running[0].kill().unwrap();
+            for child in running {
+                let out = child.wait_with_output().unwrap();
+                let was_killed = out.status.signal() == Some(9);
+                assert!(was_killed || out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+                killed += u32::from(was_killed);
+                let id = String::from_utf8(out.stdout).unwrap().trim().to_owned();
+                acknowledged.extend((!id.is_empty()).then_some(id));
+            }
+        }
+        (acknowledged, killed)
     }
 
     /// The program in a directory, not yet started.

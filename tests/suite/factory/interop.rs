@@ -1,9 +1,7 @@
 //! Other programs write the same files at the same time and know no lock: both sides understand each other.
 
 use std::collections::BTreeSet;
-use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -100,32 +98,6 @@ fn both_write_at_the_same_time_and_nothing_is_lost() {
     both_agree(&p);
 }
 
-/// Creates orders on several processes at once until `ended`, one of each round killed at some moment. Gives the ids that
-/// were acknowledged, and how many were killed.
-fn create_and_kill(p: &Place, mut ended: impl FnMut() -> bool) -> (BTreeSet<String>, u32) {
-    let (mut acknowledged, mut killed) = (BTreeSet::new(), 0);
-    for round in 0_u32.. {
-        let create = |n: u32| {
-            let mut c = p.command_in(&p.app, &["wo", "create", &format!("ours {round}-{n}")]);
-            c.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-        };
-        let mut running: Vec<Child> = (0..3).map(create).collect();
-        std::thread::sleep(Duration::from_micros(u64::from(round) * 7919 % 60_000));
-        running[0].kill().unwrap();
-        for child in running {
-            let out = child.wait_with_output().unwrap();
-            killed += u32::from(out.status.signal() == Some(9));
-            assert!(out.status.signal() == Some(9) || out.status.success(), "{out:?}");
-            let id = String::from_utf8(out.stdout).unwrap().trim().to_owned();
-            acknowledged.extend((!id.is_empty()).then_some(id));
-        }
-        if round >= 3 && ended() {
-            break;
-        }
-    }
-    (acknowledged, killed)
-}
-
 #[test]
 fn writers_of_both_sides_that_are_killed_at_random_cost_nothing_that_was_acknowledged() {
     if !has_python() {
@@ -139,7 +111,7 @@ fn writers_of_both_sides_that_are_killed_at_random_cost_nothing_that_was_acknowl
     let mut run = kit(&p, "stress.py", &["run", "--work", ".work", "--manifest", manifest]);
     run.args(["--writers", "4", "--seed", "7", "--kill-every", "0.05"]).args(much);
     let mut writers = run.spawn().unwrap();
-    let (acknowledged, killed) = create_and_kill(&p, || writers.try_wait().unwrap().is_some());
+    let (acknowledged, killed) = p.create_and_kill(3, |round| round < 4 || writers.try_wait().unwrap().is_none());
     let theirs = told(&writers.wait_with_output().unwrap());
     assert_eq!(p.vermas(&["wo", "create", "afterwards"]).code, Some(0));
     let verify = ["verify", "--work", ".work", "--manifest", manifest, "--repo", "."];
