@@ -92,7 +92,7 @@ impl Reader {
                 self.strike_out(repo, &old, &mut fresh)?;
             }
         }
-        let mut events: Vec<Event> = fresh.iter().filter_map(|l| line::event(l).ok()).collect();
+        let mut events: Vec<Event> = fresh.into_iter().filter_map(|l| line::event(&l).ok()).collect();
         events.sort_by(Event::order);
         Ok(events)
     }

@@ -31,12 +31,21 @@ impl Wanted {
     }
 }
 
-/// Events in their total order; with a limit, the newest.
-pub fn list(session: &mut Session, wanted: &Wanted, limit: Option<usize>) -> Result<Vec<Event>, Fault> {
-    let mut all = session.view()?.events()?;
-    all.retain(|e| wanted.fits(e));
-    let skip = limit.map_or(0, |most| all.len().saturating_sub(most));
-    Ok(all.split_off(skip))
+/// Gives events in their total order, one at a time; with a limit, the newest.
+pub fn each(
+    session: &mut Session,
+    wanted: &Wanted,
+    limit: Option<usize>,
+    mut give: impl FnMut(Event),
+) -> Result<(), Fault> {
+    session.view()?.each_event(
+        |e| wanted.fits(e),
+        limit,
+        |e| {
+            give(e);
+            Ok(())
+        },
+    )
 }
 
 /// The event as its line says it, unknown fields included.
@@ -92,26 +101,15 @@ pub struct Stats {
     pub by_day: BTreeMap<String, usize>,
 }
 
-pub fn stats(events: &[Event]) -> Stats {
-    let mut s = Stats { total: events.len(), ..Stats::default() };
-    for e in events {
-        s.first = Some(s.first.map_or(e.at, |t| t.min(e.at)));
-        s.last = Some(s.last.map_or(e.at, |t| t.max(e.at)));
-        *s.by_type.entry(e.kind.clone()).or_default() += 1;
-        *s.by_actor.entry(e.actor.clone()).or_default() += 1;
-        *s.by_day.entry(e.at.day()).or_default() += 1;
+impl Stats {
+    pub fn add(&mut self, e: &Event) {
+        self.total += 1;
+        self.first = Some(self.first.map_or(e.at, |t| t.min(e.at)));
+        self.last = Some(self.last.map_or(e.at, |t| t.max(e.at)));
+        *self.by_type.entry(e.kind.clone()).or_default() += 1;
+        *self.by_actor.entry(e.actor.clone()).or_default() += 1;
+        *self.by_day.entry(e.at.day()).or_default() += 1;
     }
-    s
-}
-
-/// The lines of events, byte for byte.
-pub fn lines(events: &[Event]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(events.iter().map(|e| e.raw.len() + 1).sum());
-    for e in events {
-        bytes.extend_from_slice(&e.raw);
-        bytes.push(b'\n');
-    }
-    bytes
 }
 
 /// Writes one event that a person or an agent made up. What it is about must be there.

@@ -75,10 +75,12 @@ pub fn of(session: &mut Session, wanted: &Wanted) -> Result<Vec<Entry>, Fault> {
         });
         let view = session.view()?;
         let mut told = Vec::with_capacity(events.len());
-        for e in events {
+        for mut e in events {
             // A commit may have brought more than the past that is looked at holds.
             if !view.event(&e.id)?.is_empty() {
                 let words = told::told(&view, &e)?;
+                // The words say it; a whole history of lines would fill the memory.
+                e.raw = Vec::new();
                 told.push((e, words));
             }
         }

@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::{At, Context, complete};
 use crate::app::candidates::Kind;
-use crate::app::events::{self, Wanted};
+use crate::app::events::{self, Stats, Wanted};
 use crate::app::{Fault, Session, replay, when};
 use crate::domain::Timestamp;
 use crate::domain::event::Event;
 use crate::domain::text::counted;
 use crate::store::Follow;
 use crate::sys::{clock, fs};
-use crate::ui::{Cell, Column, Label, Mode, Stream, Table};
+use crate::ui::{Cell, Column, Label, Mode, Records, Stream, Table};
 
 /// Look at the events that everything else is made from
 #[derive(Debug, clap::Args)]
@@ -161,9 +161,7 @@ impl Args {
         let done = match self.command {
             Command::Emit(a) => emit(ctx, &mut session, a),
             Command::Export(a) => export(ctx, &mut session, &a),
-            Command::List(a) => {
-                a.which.wanted().and_then(|w| events::list(&mut session, &w, a.limit)).map(|all| show(ctx, &all))
-            }
+            Command::List(a) => list(ctx, &mut session, &a),
             Command::Replay(a) => replay(ctx, &mut session, &a),
             Command::Stats(a) => stats(ctx, &mut session, &a),
             Command::Tail(a) => tail(ctx, &mut session, &a),
@@ -173,28 +171,59 @@ impl Args {
     }
 }
 
-/// Events in the form that was asked for.
-fn show(ctx: &Context, all: &[Event]) {
-    match ctx.ui.mode() {
-        Mode::Json => ctx.ui.json(&all.iter().map(events::value).collect()),
-        Mode::Jsonl => raw(ctx, all),
-        Mode::Text => {
-            let columns = ["TIME", "AGENT", "TYPE", "ABOUT"].map(Column::left);
-            let mut table = Table::new(columns.into_iter().chain([Column::elastic("")]));
-            all.iter().for_each(|e| table.row(row(e)));
-            ctx.page(&table.render(ctx.ui.look()));
+/// Events in the form that was asked for, as they come.
+enum Listing<'a> {
+    Json(Records<'a>),
+    /// The lines as they are, a part at a time; on a terminal with what could steer it made visible.
+    Lines(Vec<u8>),
+    Text(Table),
+}
+
+/// How much is written at once, in bytes.
+const PART: usize = 128 * 1024;
+
+impl<'a> Listing<'a> {
+    fn begin(ctx: &'a Context) -> Self {
+        match ctx.ui.mode() {
+            Mode::Json => Self::Json(ctx.ui.records()),
+            Mode::Jsonl => Self::Lines(Vec::new()),
+            Mode::Text => {
+                let columns = ["TIME", "AGENT", "TYPE", "ABOUT"].map(Column::left);
+                Self::Text(Table::new(columns.into_iter().chain([Column::elastic("")])))
+            }
+        }
+    }
+
+    fn add(&mut self, ctx: &Context, e: &Event) {
+        match self {
+            Self::Json(records) => records.add(&events::value(e).to_string()),
+            Self::Lines(_) if Stream::Out.is_terminal() => ctx.ui.jsonl([&events::value(e)]),
+            Self::Lines(part) => {
+                part.extend_from_slice(&e.raw);
+                part.push(b'\n');
+                if part.len() >= PART {
+                    ctx.ui.bytes(part);
+                    part.clear();
+                }
+            }
+            Self::Text(table) => table.row(row(e)),
+        }
+    }
+
+    fn end(self, ctx: &Context) {
+        match self {
+            Self::Json(records) => records.end(),
+            Self::Lines(part) => ctx.ui.bytes(&part),
+            Self::Text(table) => ctx.page(&table.render(ctx.ui.look())),
         }
     }
 }
 
-/// The lines as they are; on a terminal with what could steer it made visible.
-fn raw(ctx: &Context, all: &[Event]) {
-    if Stream::Out.is_terminal() {
-        let values: Vec<Value> = all.iter().map(events::value).collect();
-        ctx.ui.jsonl(&values);
-    } else {
-        ctx.ui.bytes(&events::lines(all));
-    }
+fn list(ctx: &Context, session: &mut Session, a: &List) -> Result<(), Fault> {
+    let mut listing = Listing::begin(ctx);
+    events::each(session, &a.which.wanted()?, a.limit, |e| listing.add(ctx, &e))?;
+    listing.end(ctx);
+    Ok(())
 }
 
 fn row(e: &Event) -> [Cell<'_>; 5] {
@@ -224,14 +253,20 @@ fn tail(ctx: &Context, session: &mut Session, a: &Tail) -> Result<(), Fault> {
     let wanted = a.which.wanted()?;
     let (mut follow, first) = Follow::from_end(session.store.places(), a.lines, |e| wanted.fits(e))?;
     if !a.follow {
-        show(ctx, &first);
+        let mut listing = Listing::begin(ctx);
+        first.iter().for_each(|e| listing.add(ctx, e));
+        listing.end(ctx);
         return Ok(());
     }
     let tell = |e: &Event| match ctx.ui.mode() {
         Mode::Text => ctx.ui.out(&line(ctx, e)),
         // A document that never ends is none: one record a line in both forms.
         Mode::Json => ctx.ui.jsonl([&events::value(e)]),
-        Mode::Jsonl => raw(ctx, std::slice::from_ref(e)),
+        Mode::Jsonl => {
+            let mut one = Listing::Lines(Vec::new());
+            one.add(ctx, e);
+            one.end(ctx);
+        }
     };
     first.iter().for_each(tell);
     loop {
@@ -268,7 +303,8 @@ fn replay(ctx: &Context, session: &mut Session, a: &Replay) -> Result<(), Fault>
 }
 
 fn stats(ctx: &Context, session: &mut Session, a: &StatsArgs) -> Result<(), Fault> {
-    let stats = events::stats(&events::list(session, &a.which.wanted()?, None)?);
+    let mut stats = Stats::default();
+    events::each(session, &a.which.wanted()?, None, |e| stats.add(&e))?;
     let record = serde_json::to_value(&stats).unwrap_or_default();
     ctx.one(&record, |ui| {
         let mut table = Table::new([Column::left("BY"), Column::elastic("WHAT"), Column::right("EVENTS")]);
@@ -285,15 +321,22 @@ fn stats(ctx: &Context, session: &mut Session, a: &StatsArgs) -> Result<(), Faul
 }
 
 fn export(ctx: &Context, session: &mut Session, a: &Export) -> Result<(), Fault> {
-    let all = events::list(session, &a.which.wanted()?, None)?;
     let Some(file) = &a.output else {
-        raw(ctx, &all);
+        let mut lines = Listing::Lines(Vec::new());
+        events::each(session, &a.which.wanted()?, None, |e| lines.add(ctx, &e))?;
+        lines.end(ctx);
         return Ok(());
     };
-    fs::replace(file, &events::lines(&all))?;
-    let record = json!({"file": file.display().to_string(), "events": all.len()});
+    let (mut bytes, mut count) = (Vec::new(), 0);
+    events::each(session, &a.which.wanted()?, None, |e| {
+        bytes.extend_from_slice(&e.raw);
+        bytes.push(b'\n');
+        count += 1;
+    })?;
+    fs::replace(file, &bytes)?;
+    let record = json!({"file": file.display().to_string(), "events": count});
     match ctx.ui.mode() {
-        Mode::Text => ctx.ui.note(&format!("wrote {} to {}", counted(all.len(), "event"), file.display())),
+        Mode::Text => ctx.ui.note(&format!("wrote {} to {}", counted(count, "event"), file.display())),
         Mode::Json => ctx.ui.json(&record),
         Mode::Jsonl => ctx.ui.jsonl([&record]),
     }

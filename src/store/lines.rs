@@ -26,6 +26,31 @@ impl Lines for Vec<u8> {
     }
 }
 
+/// Reads pieces that follow each other, many with one call.
+pub struct Window<'a> {
+    lines: &'a dyn Lines,
+    /// Behind this there is nothing to read.
+    end: u64,
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Window<'a> {
+    pub fn new(lines: &'a dyn Lines, end: u64) -> Self {
+        Self { lines, end, at: 0, bytes: Vec::new() }
+    }
+
+    pub fn read(&mut self, offset: u64, len: usize) -> io::Result<&[u8]> {
+        let holds = offset >= self.at && offset + len as u64 <= self.at + self.bytes.len() as u64;
+        if !holds {
+            let rest = usize::try_from(self.end.saturating_sub(offset)).unwrap_or(usize::MAX);
+            (self.at, self.bytes) = (offset, self.lines.read_at(offset, PART.min(rest).max(len))?);
+        }
+        let from = usize::try_from(offset - self.at).unwrap_or_default();
+        Ok(&self.bytes[from..from + len])
+    }
+}
+
 /// How much of a file is read at once, in bytes.
 const PART: usize = 1 << 20;
 /// Of a line that is longer than this only the last of it is given: an event may stand behind what somebody left

@@ -54,6 +54,7 @@ pub use detached::Detached;
 pub use error::StoreError;
 pub use follow::Follow;
 pub use init::{InitReport, init, is_root, missing_excludes};
+pub use lines::Parts;
 pub use lists::{Filter, Line, Listed, OrderRow, Pick, Sort};
 pub use open::Store;
 pub use pack::{COMMITS as COMMITS_BEFORE_PACKING, Packed};

@@ -7,16 +7,24 @@ use rusqlite::OptionalExtension;
 use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::fold::{dependencies, event_at, events_of, events_where, parse};
-use super::lines::Lines;
+use super::lines::{Lines, Window};
 use super::lists::OrderRow;
 use crate::domain::agent::Agent;
 use crate::domain::assignment::Assignment;
 use crate::domain::causal::Folded;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Key};
 use crate::domain::message::Message;
 use crate::domain::order::Order;
 use crate::domain::{AgentId, OrderId, RefId};
 use crate::wire::line;
+
+/// Where an event stands, and its place in the total order.
+#[derive(Debug, Clone)]
+struct Place {
+    key: Key,
+    off: i64,
+    len: i64,
+}
 
 /// The state as one transaction of the cache sees it.
 pub struct View<'a> {
@@ -237,24 +245,55 @@ impl<'a> View<'a> {
         events_where(self.cache, self.log, "id=?", id)
     }
 
-    /// Every event, in the total order. Reads the whole log.
-    pub fn events(&self) -> Result<Vec<Event>> {
-        let end: i64 = self.cache.db.query_row("SELECT ifnull(max(off+len),0) FROM events", [], |r| r.get(0))?;
-        let bytes = self
-            .log
-            .read_at(0, usize::try_from(end).unwrap_or_default())
-            .map_err(StoreError::io("read .work/events.jsonl"))?;
+    /// Gives the events that are `wanted`, in the total order, the newest `most` of them. Reads the whole log, and holds no
+    /// more than one event at a time.
+    pub fn each_event<E: From<StoreError>>(
+        &self,
+        wanted: impl Fn(&Event) -> bool,
+        most: Option<usize>,
+        mut give: impl FnMut(Event) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let mut places = self.places_of(wanted)?;
+        places.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        // Lines that share time and id go by their bytes.
+        for same in places.chunk_by_mut(|a, b| a.key == b.key).filter(|c| c.len() > 1) {
+            let mut read: Vec<(Vec<u8>, Place)> = same
+                .iter()
+                .map(|p| Ok((self.event_at(p)?.map(|e| e.raw).unwrap_or_default(), p.clone())))
+                .collect::<Result<_>>()?;
+            read.sort_by(|a, b| a.0.cmp(&b.0));
+            same.iter_mut().zip(read).for_each(|(place, (_, sorted))| *place = sorted);
+        }
+        let skip = most.map_or(0, |most| places.len().saturating_sub(most));
+        for place in &places[skip..] {
+            if let Some(e) = self.event_at(place)? {
+                give(e)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn event_at(&self, place: &Place) -> Result<Option<Event>> {
+        event_at(self.log, place.off, place.len)
+    }
+
+    fn places_of(&self, wanted: impl Fn(&Event) -> bool) -> Result<Vec<Place>> {
+        let sql = "SELECT coalesce(max(off + len), 0) FROM events";
+        let end: i64 = self.cache.db.query_row(sql, [], |r| r.get(0)).map_err(StoreError::from)?;
+        let mut window = Window::new(self.log, end.cast_unsigned());
         let mut q = self.cache.db.prepare_cached("SELECT off, len FROM events ORDER BY off")?;
         let mut rows = q.query([])?;
-        let mut all = Vec::new();
+        let mut places = Vec::new();
         while let Some(r) = rows.next()? {
             let (off, len): (i64, i64) = (r.get(0)?, r.get(1)?);
-            let start = usize::try_from(off).unwrap_or_default();
-            let end = start + usize::try_from(len).unwrap_or_default();
-            all.extend(bytes.get(start..end).and_then(|b| line::event(b).ok()));
+            let bytes = window
+                .read(off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
+                .map_err(StoreError::io("read .work/events.jsonl"))?;
+            if let Some(e) = line::event(bytes).ok().filter(&wanted) {
+                places.push(Place { key: e.key(), off, len });
+            }
         }
-        all.sort_by(Event::order);
-        Ok(all)
+        Ok(places)
     }
 
     /// Event ids that stand for different lines.

@@ -20,27 +20,28 @@ pub struct Projection {
 
 /// Folds events given in any order; the same event twice counts once.
 pub fn of(events: &[Event]) -> Projection {
-    let mut subjects: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    let mut subjects: BTreeMap<String, Vec<&Event>> = BTreeMap::new();
     for e in events {
         if let Some(s) = e.subject() {
-            subjects.entry(s).or_default().push(e.clone());
+            subjects.entry(s).or_default().push(e);
         }
     }
     let mut all = Projection::default();
     for (subject, events) in subjects {
+        let events = || events.iter().map(|e| (*e).clone()).collect();
         match subject.split_once('/') {
             Some(("order", id)) => {
-                let f: Folded<Order> = fold(events);
+                let f: Folded<Order> = fold(events());
                 if let (true, Ok(id)) = (f.state.created, id.parse()) {
                     all.orders.insert(id, f.state);
                 }
             }
             Some(("mail", _)) => {
-                let f: Folded<Message> = fold(events);
+                let f: Folded<Message> = fold(events());
                 all.messages.extend(Some(f.state).filter(|m| m.sent));
             }
             Some(("assignment", _)) => {
-                let f: Folded<Assignment> = fold(events);
+                let f: Folded<Assignment> = fold(events());
                 all.assignments.push(f.state);
             }
             _ => {}

@@ -1,8 +1,9 @@
 //! The state branch at one commit.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
-use super::{Report, Severity};
+use super::{Report, Severity, Sums};
 use crate::app::validate;
 use crate::domain::event::Event;
 use crate::domain::text::counted;
@@ -76,7 +77,7 @@ fn root(repo: &Repo, tip: Oid, report: &mut Report) {
 
 /// Reads all events; each belongs into one place.
 fn segments(repo: &Repo, tree: &StateTree, report: &mut Report) -> Vec<Event> {
-    let mut first: BTreeMap<Vec<u8>, String> = BTreeMap::new();
+    let (sums, mut first) = (Sums::default(), HashMap::new());
     let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     let mut events = Vec::new();
     for (path, oid) in tree.files.iter().filter(|(p, _)| check::part_of(p) == Part::Segment) {
@@ -87,12 +88,16 @@ fn segments(repo: &Repo, tree: &StateTree, report: &mut Report) -> Vec<Event> {
         for (n, raw) in bytes.split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
             let Ok(e) = line::event(raw) else { continue };
             let place = format!("{path}:{}", n + 1);
-            if let Some(other) = first.get(raw) {
-                report.add(Severity::Warning, place, format!("the same event as {other}; it counts once"), None);
-                continue;
+            match first.entry(sums.of(&e)) {
+                Entry::Occupied(o) => {
+                    let what = format!("the same event as {}; it counts once", o.get());
+                    report.add(Severity::Warning, place, what, None);
+                }
+                Entry::Vacant(v) => {
+                    v.insert(place);
+                    events.push(e);
+                }
             }
-            first.insert(raw.to_vec(), place);
-            events.push(e);
         }
     }
     for (folder, list) in numbers {

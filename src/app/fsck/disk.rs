@@ -1,12 +1,13 @@
 //! `.work/` and the private folder, against the branch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::io::ErrorKind;
 
-use super::{Report, Severity};
+use super::{Report, Severity, Sums};
 use crate::app::fault::Fault;
 use crate::app::session::Session;
 use crate::domain::event::Event;
-use crate::store::{Places, StoreError, quarantined};
+use crate::store::{Parts, Places, StoreError, quarantined};
 use crate::sys::fs::{self, Stamp};
 use crate::wire::{line, projection};
 
@@ -16,25 +17,25 @@ const TAKE_IN: &str = "any command takes it in: git vermas status";
 const REBUILD: &str = "git vermas rebuild";
 
 /// Checks the files on disk; gives the events of the log and of the branch together.
-pub fn check(session: &Session, branch: &[Event], report: &mut Report) -> Result<Vec<Event>, Fault> {
+pub fn check(session: &Session, branch: Vec<Event>, report: &mut Report) -> Result<Vec<Event>, Fault> {
     let places = session.store.places();
     pin(places, report);
     let log = log(places, report)?;
-    let on_disk: BTreeSet<&[u8]> = log.iter().map(|e| e.raw.as_slice()).collect();
-    let on_branch: BTreeSet<&[u8]> = branch.iter().map(|e| e.raw.as_slice()).collect();
-    let missing: Vec<&Event> = branch.iter().filter(|e| !on_disk.contains(e.raw.as_slice())).collect();
+    let sums = Sums::default();
+    let (on_disk, on_branch) = (sums.of_all(&log), sums.of_all(&branch));
+    let missing: Vec<Event> = branch.into_iter().filter(|e| !on_disk.contains(&sums.of(e))).collect();
     if let Some(first) = missing.first() {
         let what = format!("{} events of the branch are not in the log, the first is {}", missing.len(), first.id);
         report.add(Severity::Warning, ".work/events.jsonl", what, Some(TAKE_IN));
     }
-    let loose = log.iter().filter(|e| !on_branch.contains(e.raw.as_slice())).count();
+    let loose = log.iter().filter(|e| !on_branch.contains(&sums.of(e))).count();
     report.loose = loose;
     if loose > 0 {
         let what = format!("{loose} events wait to be put on the branch");
         report.add(Severity::Info, ".work/events.jsonl", what, Some(REBUILD));
     }
-    let mut all = log.clone();
-    all.extend(missing.into_iter().cloned());
+    let mut all = log;
+    all.extend(missing);
     projections(places, &all, report)?;
     for q in quarantined(places)?.iter().take(MOST_NAMED) {
         let place = if q.line > 0 { format!(".work/{}:{}", q.file, q.line) } else { format!(".work/{}", q.file) };
@@ -65,28 +66,39 @@ fn pin(places: &Places, report: &mut Report) {
 
 /// The events of the log, each line looked at.
 fn log(places: &Places, report: &mut Report) -> Result<Vec<Event>, Fault> {
-    let bytes = fs::read_if_there(&places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
-    let bytes = bytes.unwrap_or_default();
-    let (mut events, mut seen, mut bad) = (Vec::new(), BTreeSet::new(), 0);
-    for (n, (_, raw)) in line::complete(&bytes).enumerate().filter(|(_, (_, l))| !l.trim_ascii().is_empty()) {
-        let event = match line::event(raw) {
-            Ok(e) => e,
-            Err(reason) => {
-                bad += 1;
-                let rescued = line::salvage(raw).map(|(e, _)| e);
-                if bad <= MOST_NAMED && rescued.is_none() {
-                    let mend = "it stays there and is passed over";
-                    report.add(Severity::Warning, format!(".work/events.jsonl:{}", n + 1), reason, Some(mend));
-                }
-                let Some(e) = rescued else { continue };
-                e
+    let failed = |e| StoreError::io("read .work/events.jsonl")(e);
+    let (sums, mut seen, mut events) = (Sums::default(), HashSet::new(), Vec::new());
+    let (mut parts, mut number, mut bad) = (Parts::from(0), 0, 0);
+    let file = match fs::open_read(&places.log()) {
+        // That it is not there is said already.
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(events),
+        opened => opened.map_err(failed)?,
+    };
+    while parts.read(&file).map_err(failed)? {
+        for (_, raw) in parts.lines() {
+            number += 1;
+            if raw.trim_ascii().is_empty() {
+                continue;
             }
-        };
-        if seen.insert(event.raw.clone()) {
-            events.push(event);
+            let event = match line::event(raw) {
+                Ok(e) => e,
+                Err(reason) => {
+                    bad += 1;
+                    let rescued = line::salvage(raw).map(|(e, _)| e);
+                    if bad <= MOST_NAMED && rescued.is_none() {
+                        let mend = "it stays there and is passed over";
+                        report.add(Severity::Warning, format!(".work/events.jsonl:{number}"), reason, Some(mend));
+                    }
+                    let Some(e) = rescued else { continue };
+                    e
+                }
+            };
+            if seen.insert(sums.of(&event)) {
+                events.push(event);
+            }
         }
     }
-    if !bytes.is_empty() && !bytes.ends_with(b"\n") {
+    if Stamp::of_file(&file).map_err(failed)?.size > parts.end() {
         let what = "the last line has no end: a writer is at work, or was killed";
         report.add(Severity::Info, ".work/events.jsonl", what, None);
     }
