@@ -73,7 +73,8 @@ impl Cache {
         Self::attempt(path, true)
     }
 
-    fn discard(path: &Path) -> Result<()> {
+    /// Removes the file, and then its journal: SQLite throws away a journal whose database is empty. Under the state lock.
+    pub(super) fn discard(path: &Path) -> Result<()> {
         for suffix in ["", "-journal", "-wal", "-shm"] {
             let mut name = path.as_os_str().to_owned();
             name.push(suffix);

@@ -319,7 +319,11 @@ impl Store {
             .map_err(StoreError::io("note what is about to be committed"))?;
         let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
         let moved = self.repo.move_refs(moves, message, &by, Some(&self.places.intent()));
-        let _ = fs::remove_file(&self.places.intent());
+        // A lock that could not be taken away is known as ours by the intent alone.
+        let locks = self.our_locks().into_iter().chain([self.repo.lock_path(PACKED)]);
+        if moved.is_err() || !locks.into_iter().any(|l| fs::exists(&l)) {
+            let _ = fs::remove_file(&self.places.intent());
+        }
         Ok(moved?)
     }
 

@@ -1,6 +1,7 @@
 //! Making everything derived anew from the log and the branch.
 
 use super::adopt::Table;
+use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use crate::sys::fs;
@@ -22,9 +23,8 @@ impl Store {
     /// Nothing is lost by a crash at any point: the next command goes on where this one was.
     pub fn rebuild(&mut self) -> Result<Rebuilt> {
         if let Err(StoreError::Cache { .. }) = self.read_anew() {
-            // A file that cannot even be emptied is no cache: another takes its place, under the state lock.
-            self.cache = None;
-            self.spoil_cache()?;
+            // A file that cannot even be emptied is no cache: another takes its place.
+            self.drop_cache()?;
             self.read_anew()?;
         }
         let published = self.present()?.count_loose()?;
@@ -66,8 +66,10 @@ impl Store {
         })
     }
 
-    /// Writes what is no database over the cache, so that opening it makes a new one.
-    fn spoil_cache(&self) -> Result<()> {
-        fs::replace(&self.places.cache(), b"no cache any more\n").map_err(StoreError::io("replace the cache"))
+    /// Removes the cache with its journal, which would be played back into the next one.
+    fn drop_cache(&mut self) -> Result<()> {
+        self.cache = None;
+        let _lock = self.lock_state()?;
+        Cache::discard(&self.places.cache())
     }
 }

@@ -483,7 +483,7 @@ impl Store {
         Err(refusal.hint("name a branch of its own for it: git vermas config set vermas.branch NAME").into())
     }
 
-    fn lock_state(&self) -> Result<lock::FileLock> {
+    pub(super) fn lock_state(&self) -> Result<lock::FileLock> {
         fs::create_private_dir(&self.places.private).map_err(StoreError::io("make the private folder"))?;
         let taken = lock::acquire(&self.places.state_lock(), STATE_WAIT).map_err(StoreError::io("lock the state"))?;
         taken.ok_or(StoreError::Busy { what: "the state", seconds: STATE_WAIT.as_secs() })
