@@ -275,10 +275,11 @@ impl Tx<'_> {
             return Ok(());
         }
         let projected = self.projected(Table::Orders, id.as_str())?;
-        let base = if projected == Some(sum(wire_json::line(&current).as_bytes())) {
+        let knew_all = stated.millis() >= order.updated_at().millis();
+        let base = if knew_all && projected == Some(sum(wire_json::line(&current).as_bytes())) {
             current
         } else {
-            // We changed the record since the file was written: the writer saw what stood there, not what is now.
+            // We changed the record since it was read: the writer saw what stood there then, not what is now.
             match self.record_projected(id, projected)? {
                 Some(shown) if stated.millis() > shown.updated_at().millis() => shown.record(),
                 _ => self.record_at(id, stated)?.unwrap_or(current),
@@ -305,7 +306,9 @@ impl Tx<'_> {
         events.sort_by(Event::order);
         for _ in 0..MOST_VERSIONS {
             let f: Folded<Order> = fold(events.clone());
-            if f.state.created && record::changed_order(&f.state.record(), line).is_empty() {
+            // Who states a later time than a version has knew of a later one, and went back on purpose.
+            let is_of_then = f.state.updated_at().millis() == at.millis();
+            if f.state.created && is_of_then && record::changed_order(&f.state.record(), line).is_empty() {
                 return Ok(true);
             }
             if events.pop().is_none_or(|e| e.at.millis() < at.millis()) {

@@ -13,6 +13,10 @@ use crate::sys::fs::{self, Stamp};
 
 /// The largest assignment file that is looked at, in bytes.
 const LARGEST_ASSIGNMENT: u64 = 4096;
+/// In the place of a file's stamp, before the time at which it was missed first.
+const MISSING: &str = "missing since ";
+/// How long it may take to remove everything below `.work`, in milliseconds.
+const SWEEP_MS: i64 = 1000;
 
 impl Tx<'_> {
     pub(super) fn adopt_assignments(&mut self) -> Result<()> {
@@ -26,8 +30,11 @@ impl Tx<'_> {
             let row = known.iter().find(|(n, ..)| n == name);
             self.adopt_assignment_file(name, row)?;
         }
-        let taken_away = self.restored.log_was_gone || self.rebuilt;
-        for (name, agent, content, _) in known.iter().filter(|(n, ..)| !names.contains(n)) {
+        let taken_away = self.restored.log_was_gone || self.rebuilt || self.cache.was_swept(self.now_ms)?;
+        for (name, agent, content, stamp) in known.iter().filter(|(n, ..)| !names.contains(n)) {
+            if !taken_away && !content.is_empty() && !self.is_long_gone(name, stamp.as_deref())? {
+                continue;
+            }
             if taken_away {
                 self.cache
                     .db
@@ -39,6 +46,18 @@ impl Tx<'_> {
             self.cache.db.prepare_cached("DELETE FROM files WHERE name=?")?.execute([name])?;
         }
         Ok(())
+    }
+
+    /// Whether a file was missing a while ago already. Somebody who removes everything takes one file after the other: what
+    /// is missed first may be the beginning of that, and then comes back with the log.
+    fn is_long_gone(&self, name: &str, stamp: Option<&str>) -> Result<bool> {
+        let since = stamp.and_then(|s| s.strip_prefix(MISSING)).and_then(|t| t.parse::<i64>().ok());
+        if let Some(since) = since {
+            return Ok(!(0..SWEEP_MS).contains(&(self.now_ms - since)));
+        }
+        let mut q = self.cache.db.prepare_cached("UPDATE files SET stamp=? WHERE name=?")?;
+        q.execute(params![format!("{MISSING}{}", self.now_ms), name])?;
+        Ok(false)
     }
 
     #[expect(clippy::type_complexity, reason = "the columns of one table, used by the function above alone")]

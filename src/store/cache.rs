@@ -15,6 +15,8 @@ use crate::sys::fs;
 use crate::sys::world::{Act, point};
 
 /// How long a reader waits for a writer's commit.
+/// How long after everything was taken away it goes on being put back, in milliseconds.
+const SWEPT_FOR_MS: i64 = 10_000;
 const BUSY: Duration = Duration::from_secs(10);
 
 pub struct Cache {
@@ -187,6 +189,17 @@ impl Cache {
         self.set_meta("tail", &b.tail.to_string())?;
         self.set_meta("tip", &b.tip)?;
         self.set_meta("boot", &b.boot)
+    }
+
+    /// Notes that what stood below `.work` was taken away.
+    pub fn note_sweep(&self, now_ms: i64) -> Result<()> {
+        self.set_meta("swept", &now_ms.to_string())
+    }
+
+    /// Whether that was a moment ago: whoever does it may not be through, and what is missing is no choice of anybody's.
+    pub fn was_swept(&self, now_ms: i64) -> Result<bool> {
+        let at = self.meta("swept")?.and_then(|t| t.parse::<i64>().ok());
+        Ok(at.is_some_and(|at| (0..SWEPT_FOR_MS).contains(&(now_ms - at))))
     }
 
     /// The segments of the branch that were read, and the objects they were.

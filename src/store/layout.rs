@@ -111,11 +111,16 @@ pub(super) fn find(file: &File, size: u64, table: Table, key: &Key) -> io::Resul
 }
 
 /// Where the first line begins behind `from`; `None` where none does before `end`.
-fn next_start(file: &File, mut from: u64, end: u64) -> io::Result<Option<u64>> {
+fn next_start(file: &File, from: u64, end: u64) -> io::Result<Option<u64>> {
+    Ok(newline(file, from, end)?.map(|at| at + 1).filter(|start| *start < end))
+}
+
+/// Where the first newline is from `from` on; `None` where none is before `end`.
+fn newline(file: &File, mut from: u64, end: u64) -> io::Result<Option<u64>> {
     while from < end {
         let bytes = fs::read_at(file, from, usize::try_from(PIECE.min(end - from)).unwrap_or(0))?;
-        if let Some(newline) = memchr::memchr(b'\n', &bytes) {
-            return Ok(Some(from + newline as u64 + 1).filter(|s| *s < end));
+        if let Some(at) = memchr::memchr(b'\n', &bytes) {
+            return Ok(Some(from + at as u64));
         }
         from += bytes.len() as u64;
     }
@@ -123,8 +128,8 @@ fn next_start(file: &File, mut from: u64, end: u64) -> io::Result<Option<u64>> {
 }
 
 fn line_at(file: &File, start: u64, end: u64) -> io::Result<Option<Vec<u8>>> {
-    let Some(next) = next_start(file, start, end + 1)? else { return Ok(None) };
-    fs::read_at(file, start, usize::try_from(next - start - 1).unwrap_or(0)).map(Some)
+    let Some(at) = newline(file, start, end)? else { return Ok(None) };
+    fs::read_at(file, start, usize::try_from(at - start).unwrap_or(0)).map(Some)
 }
 
 #[cfg(test)]

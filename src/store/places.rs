@@ -1,6 +1,7 @@
 //! Where everything is, and putting back what somebody removed.
 
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use super::error::{Result, StoreError};
 use crate::domain::id::{is_segment, segment_from};
@@ -8,6 +9,9 @@ use crate::git::Repo;
 use crate::sys::fs;
 
 pub const DEFAULT_BRANCH: &str = "vermas/state";
+
+/// How long a folder is unchanged before what is missing there counts as removed on purpose, in milliseconds.
+const SETTLED_AFTER_MS: i64 = 1000;
 
 /// The paths of one repository's state.
 #[derive(Debug, Clone)]
@@ -120,6 +124,20 @@ impl Places {
 
     /// Where the copy of the branch is kept against deletion.
     pub const BACKUP_REF: &'static str = "refs/vermas/backup";
+
+    /// Whether nobody has taken anything away below `.work` for a moment, and what always stands there does: else somebody
+    /// may just be removing all of it.
+    pub fn are_settled(&self, now_ms: i64) -> bool {
+        let templates = self.work.join("templates");
+        let is_settled = |folder: &Path| {
+            let changed = fs::metadata(folder).and_then(|m| m.modified()).ok();
+            let changed = changed.and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map(|d| d.as_millis());
+            let age = changed.map_or(i64::MAX, |ms| now_ms.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX)));
+            !(0..SETTLED_AFTER_MS).contains(&age)
+        };
+        let all_there = [self.log(), self.orders(), self.messages()].iter().all(|p| fs::exists(p));
+        all_there && is_settled(&self.work) && is_settled(&templates)
+    }
 
     /// Makes directories, log and pin where they are missing, and joins a log that was replaced with the pinned one.
     /// Called under the state lock. Tells whether something had been taken away.

@@ -4,7 +4,7 @@
 //! line by line (see [`super::patch`]). An inode that was replaced is kept under another name for a while, and what a
 //! foreign writer appended to it is still taken in.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::adopt::Table;
 use super::cache::sum;
@@ -153,7 +153,9 @@ impl Tx<'_> {
             self.note_last(table, last)?;
         }
         let after = Stamp::of(&self.path_of(table)).unwrap_or_default();
-        let alone = start == before.size && after.size == start + bytes.len() as u64;
+        // A line of somebody else may have come since what was there was taken in.
+        let known = self.known_stamp(table)?;
+        let alone = known == Some(before) && start == before.size && after.size == start + bytes.len() as u64;
         if alone {
             self.note_stamp(table, &after, after.size)?;
         }
@@ -210,16 +212,16 @@ impl Tx<'_> {
             let _ = fs::hard_link(&path, retired);
         }
         let what = format!("write .work/{}", table.file_name());
-        let tells = if roomy {
+        let (tells, stamp) = if roomy {
             // Laid out beside it: who reads it is to be seen from the first moment on.
             let beside = path.with_file_name(format!(".{}.laid-out", table.file_name()));
             fs::replace(&beside, bytes).map_err(StoreError::io(what.clone()))?;
             let tells = readers::expect_none(&beside).map_err(StoreError::io(what.clone()))?;
+            let laid_out = Stamp::of(&beside).unwrap_or_default();
             fs::rename(&beside, &path).map_err(StoreError::io(what))?;
-            tells
+            (tells, laid_out.unchanged_at(&path))
         } else {
-            fs::replace(&path, bytes).map_err(StoreError::io(what))?;
-            false
+            (false, fs::replace_stamped(&path, bytes, false).map_err(StoreError::io(what))?)
         };
         let before = self.unsaved.len();
         if let Some(replaced) = retired.as_deref()
@@ -232,9 +234,8 @@ impl Tx<'_> {
             self.note_line(table, &id, sum)?;
         }
         self.note_layout(table, roomy, tells)?;
-        if let Some(stamp) = Stamp::of(&path) {
-            self.note_stamp(table, &stamp, bytes.len() as u64)?;
-        }
+        // Where somebody changed it since it stands there, no stamp is known, and it is looked at again.
+        self.note_stamp(table, &stamp.unwrap_or_default(), bytes.len() as u64)?;
         self.adopt()?;
         Ok(self.unsaved.len() == before)
     }
@@ -249,7 +250,10 @@ impl Tx<'_> {
         for agent in agents {
             if let Ok(id) = agent.parse::<AgentId>() {
                 let target = self.assignment(&id)?.target();
-                self.write_assignment(&id, target.as_ref())?;
+                if !self.write_assignment(&id, target.as_ref())? {
+                    // It is somebody's turn: taken in at the next look, and then it is ours again.
+                    continue;
+                }
             }
             let mut q = self.cache.db.prepare_cached("DELETE FROM pending WHERE subject=?")?;
             q.execute([format!("assignment/{agent}")])?;
@@ -257,27 +261,36 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn write_assignment(&self, agent: &AgentId, target: Option<&Target>) -> Result<()> {
+    /// Brings an assignment file up to date. False where somebody has written to it since it was looked at.
+    fn write_assignment(&self, agent: &AgentId, target: Option<&Target>) -> Result<bool> {
         let name = agent.assignment_file();
         let path = self.places.work.join(&name);
+        let there = Stamp::of(&path);
+        let known: Option<Option<String>> = {
+            let mut q = self.cache.db.prepare_cached("SELECT stamp FROM files WHERE name=?")?;
+            q.query_row([&name], |r| r.get(0)).optional()?
+        };
+        let shown = |stamp: Stamp| serde_json::to_string(&stamp).unwrap_or_default();
+        if let (Some(there), Some(known)) = (there, known)
+            && known.as_deref() != Some(&shown(there))
+        {
+            return Ok(false);
+        }
         let what = format!("write .work/{name}");
-        match target {
-            Some(t) => fs::replace(&path, format!("{t}\n").as_bytes()).map_err(StoreError::io(what))?,
-            None => fs::remove_file(&path).map_err(StoreError::io(what))?,
-        }
-        match (target, Stamp::of(&path)) {
-            (Some(t), Some(stamp)) => {
-                let stamp = serde_json::to_string(&stamp).unwrap_or_default();
-                self.cache
-                    .db
-                    .prepare_cached("INSERT OR REPLACE INTO files(name, agent, content, stamp) VALUES(?,?,?,?)")?
-                    .execute(params![name, agent.as_str(), t.to_string(), stamp])?;
+        let Some(t) = target else {
+            // An empty one says the same, and somebody may be about to write into it.
+            if there.is_some_and(|s| s.size > 0) {
+                fs::remove_file(&path).map_err(StoreError::io(what))?;
             }
-            _ => {
-                self.cache.db.prepare_cached("DELETE FROM files WHERE name=?")?.execute([name])?;
-            }
-        }
-        Ok(())
+            self.cache.db.prepare_cached("DELETE FROM files WHERE name=?")?.execute([name])?;
+            return Ok(true);
+        };
+        let stamp = fs::replace_stamped(&path, format!("{t}\n").as_bytes(), false).map_err(StoreError::io(what))?;
+        self.cache
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO files(name, agent, content, stamp) VALUES(?,?,?,?)")?
+            .execute(params![name, agent.as_str(), t.to_string(), stamp.map(shown)])?;
+        Ok(true)
     }
 
     /// Appends to the feed what the log has gained since the last time. A foreign writer feeds its own events itself.

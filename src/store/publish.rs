@@ -13,6 +13,7 @@ use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
+use super::texts::Changed;
 use super::{message, project};
 use crate::domain::AgentId;
 use crate::domain::event::Event;
@@ -45,7 +46,7 @@ pub(super) struct Load {
     /// Canonical projections, when a checkpoint is due.
     pub(super) projections: Option<[Vec<u8>; 2]>,
     titles: BTreeMap<String, String>,
-    pub(super) texts: Vec<(String, Option<Vec<u8>>)>,
+    pub(super) texts: Vec<Changed>,
 }
 
 /// Forgets up to where the log is published: it is another one now, or was cut short. The tip stays noted.
@@ -383,8 +384,8 @@ impl Store {
             put("work_orders.jsonl", Some(orders))?;
             put("messages.jsonl", Some(messages))?;
         }
-        for (path, content) in &load.texts {
-            self.put_path(&mut root, path, content.as_deref(), &mut written)?;
+        for text in &load.texts {
+            self.put_path(&mut root, &text.path, text.content.as_deref(), &mut written)?;
         }
         let tree = self.repo.write_tree(&root)?;
         let text = base.message.unwrap_or_else(|| message::of(&load.events, |s| load.titles.get(s).cloned()));
@@ -436,8 +437,8 @@ impl Store {
             Ok(())
         };
         self.with_prepared_state(prepare, |tx| {
-            for (path, _) in texts {
-                tx.note_text(path)?;
+            for text in texts {
+                tx.note_text(&text.path, text.stamp.as_deref())?;
             }
             tx.project()?;
             tx.feed(through)?;

@@ -11,6 +11,7 @@ use super::open::Store;
 use super::places::Places;
 use super::write::Tx;
 use crate::git::{Entry, EntryKind, Oid, Repo};
+use crate::sys::clock;
 use crate::sys::fs::{self, Stamp};
 use crate::wire::check::flaws;
 
@@ -102,6 +103,15 @@ pub(super) fn differing(repo: &Repo, ours: Oid, theirs: Oid) -> Result<Differing
     Ok(all)
 }
 
+/// A file that was changed here.
+pub(super) struct Changed {
+    pub path: String,
+    /// `None` where a person took it away.
+    pub content: Option<Vec<u8>>,
+    /// What the file was when it was read; `None` with the content.
+    pub stamp: Option<String>,
+}
+
 /// By path what either side has there.
 type Differing = BTreeMap<String, (Option<Oid>, Option<Oid>)>;
 
@@ -152,9 +162,9 @@ pub(super) fn text_at(repo: &Repo, root: Oid, path: &str) -> Result<Option<Oid>>
 }
 
 impl Store {
-    /// The files under `.work/` that differ from what the branch was last seen to have: content, or `None` for one that
-    /// a person took away. Evidence is looked through only when `deep`.
-    pub(super) fn changed_texts_in(&self, deep: bool) -> Result<Vec<(String, Option<Vec<u8>>)>> {
+    /// The files under `.work/` that differ from what the branch was last seen to have. Evidence is looked through only when
+    /// `deep`.
+    fn changed_texts_in(&self, deep: bool) -> Result<Vec<Changed>> {
         let Some(cache) = &self.cache else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for name in fs::list(&self.places.work).map_err(StoreError::io("look into .work"))? {
@@ -175,19 +185,23 @@ impl Store {
             let known: Option<String> = q.query_row([&path], |r| r.get(0)).optional()?;
             if known.as_deref() != Some(&shown) {
                 let what = format!("read .work/{path}");
-                changed
-                    .push((path.clone(), Some(fs::read(&self.places.work.join(&path)).map_err(StoreError::io(what))?)));
+                let content = fs::read(&self.places.work.join(&path)).map_err(StoreError::io(what))?;
+                changed.push(Changed { path: path.clone(), content: Some(content), stamp: Some(shown) });
             }
             seen.push(path);
         }
         let mut q = cache.db.prepare_cached("SELECT path FROM texts WHERE path NOT LIKE 'evidence/%'")?;
         let known: Vec<String> = q.query_map([], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?;
-        changed.extend(known.into_iter().filter(|p| !seen.contains(p)).map(|p| (p, None)));
+        let gone: Vec<String> = known.into_iter().filter(|p| !seen.contains(p)).collect();
+        let now = clock::now_millis();
+        if !gone.is_empty() && !cache.was_swept(now)? && self.places.are_settled(now) {
+            changed.extend(gone.into_iter().map(|path| Changed { path, content: None, stamp: None }));
+        }
         Ok(changed)
     }
 
     /// [`Self::changed_texts_in`] against what the branch has now: only real differences.
-    pub(super) fn changed_texts(&mut self, tip: Option<Oid>) -> Result<Vec<(String, Option<Vec<u8>>)>> {
+    pub(super) fn changed_texts(&mut self, tip: Option<Oid>) -> Result<Vec<Changed>> {
         let deep = std::mem::take(&mut self.look_for_evidence);
         let candidates = self.changed_texts_in(deep)?;
         if candidates.is_empty() {
@@ -195,18 +209,19 @@ impl Store {
         }
         let root = tip.map(|t| self.repo.commit(t)).transpose()?.map(|c| c.tree);
         let mut changed = Vec::new();
-        for (path, content) in candidates {
-            if let Some(flaw) = content.as_deref().and_then(|bytes| flaws(&path, bytes, None).into_iter().next()) {
+        for text in candidates {
+            let Changed { path, content, .. } = &text;
+            if let Some(flaw) = content.as_deref().and_then(|bytes| flaws(path, bytes, None).into_iter().next()) {
                 // On the branch it would be refused by every remote that looks, and nothing could be shared any more.
                 let line = flaw.line.map(|n| format!("{n}:")).unwrap_or_default();
                 self.warnings.push(format!(".work/{path}:{line} {}; not shared until it is mended", flaw.reason));
                 continue;
             }
             // What cannot be read there gives way to what is here.
-            let old = root.map(|r| text_at(&self.repo, r, &path)).transpose()?.flatten();
+            let old = root.map(|r| text_at(&self.repo, r, path)).transpose()?.flatten();
             let old = old.and_then(|oid| self.repo.blob(oid).ok());
-            if old != content {
-                changed.push((path, content));
+            if old != *content {
+                changed.push(text);
             }
         }
         Ok(changed)
@@ -254,11 +269,10 @@ fn walk(dir: &std::path::Path, prefix: &str, depth: usize, found: &mut Vec<Strin
 }
 
 impl Tx<'_> {
-    /// Remembers that a file on disk is what the branch has.
-    pub(super) fn note_text(&self, path: &str) -> Result<()> {
-        match Stamp::of(&self.places.work.join(path)) {
+    /// Remembers that the file which had this stamp is what the branch has, or that neither has one.
+    pub(super) fn note_text(&self, path: &str, stamp: Option<&str>) -> Result<()> {
+        match stamp {
             Some(stamp) => {
-                let stamp = serde_json::to_string(&stamp).unwrap_or_default();
                 let mut q = self.cache.db.prepare_cached("INSERT OR REPLACE INTO texts(path, stamp) VALUES(?,?)")?;
                 q.execute(params![path, stamp])?;
             }
@@ -316,10 +330,15 @@ impl Tx<'_> {
             return Ok(());
         }
         fs::create_dir_all(&folder).map_err(StoreError::io(format!("write .work/{path}")))?;
-        if fs::read_if_there(&file).ok().flatten().as_deref() != Some(bytes) {
-            fs::replace_synced(&file, bytes).map_err(StoreError::io(format!("write .work/{path}")))?;
-        }
-        self.note_text(path)
+        let there = Stamp::of(&file);
+        let stamp = if fs::read_if_there(&file).ok().flatten().as_deref() == Some(bytes) {
+            there
+        } else {
+            fs::replace_stamped(&file, bytes, true).map_err(StoreError::io(format!("write .work/{path}")))?
+        };
+        // One that somebody has changed since it stands there is theirs, and is looked at again.
+        let stamp = stamp.map(|s| serde_json::to_string(&s).unwrap_or_default());
+        self.note_text(path, Some(stamp.as_deref().unwrap_or_default()))
     }
 }
 

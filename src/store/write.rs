@@ -401,7 +401,10 @@ impl Store {
                 tx.see_tip(tip);
                 prepare(cache)?;
                 tx.catch_up()?;
-                if restored.log_was_gone || restored.log_was_replaced {
+                if restored.log_was_gone && cache.built()?.offset > 0 {
+                    cache.note_sweep(tx.now_ms)?;
+                }
+                if restored.log_was_gone || restored.log_was_replaced || cache.was_swept(tx.now_ms)? {
                     let whole = tip.filter(|t| self.is_whole(*t));
                     if let Some(from) = whole.map_or_else(|| self.lost_tip(), |t| Ok(Some(t)))? {
                         tx.take_in_texts_of(from)?;

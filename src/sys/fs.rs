@@ -138,21 +138,26 @@ pub fn read_up_to(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> 
 /// Replaces a file by writing a sibling and renaming it. After a crash of the process the file holds the old bytes or
 /// the new bytes, never a mix. Not synced: for what can be rebuilt.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_with(path, bytes, 0o644, false)
+    replace_with(path, bytes, 0o644, false).map(|_| ())
+}
+
+/// Like [`replace`], `synced` or not; gives the stamp of the new file, and none where somebody has changed it since.
+pub fn replace_stamped(path: &Path, bytes: &[u8], synced: bool) -> io::Result<Option<Stamp>> {
+    replace_with(path, bytes, 0o644, synced).map(|written| written.unchanged_at(path))
 }
 
 /// Like [`replace`], and synced before the rename: after a power cut, too, the file holds the old bytes or the new ones. For
 /// what an empty file in its place would be taken for a person's wish.
 pub fn replace_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_with(path, bytes, 0o644, true)
+    replace_with(path, bytes, 0o644, true).map(|_| ())
 }
 
 /// Like [`replace_synced`], private to the user.
 pub fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_with(path, bytes, 0o600, true)
+    replace_with(path, bytes, 0o600, true).map(|_| ())
 }
 
-fn replace_with(path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<()> {
+fn replace_with(path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<Stamp> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{}.{:x}.tmp", std::process::id(), super::random::bits() & 0xff_ffff));
@@ -162,11 +167,12 @@ fn replace_with(path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<
 /// Makes a file that will never change, by a temporary name beside it, so that nobody may write to it. After a crash it is
 /// there whole or not at all. Not synced. Where the folder is missing the error says so.
 pub fn make_final(path: &Path, temporary: &str, bytes: &[u8]) -> io::Result<()> {
-    replace_by(&path.with_file_name(temporary), path, bytes, 0o444, false)
+    replace_by(&path.with_file_name(temporary), path, bytes, 0o444, false).map(|_| ())
 }
 
-fn replace_by(temporary: &Path, path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<()> {
-    let write = || -> io::Result<()> {
+/// Gives the file's stamp from before it got its name.
+fn replace_by(temporary: &Path, path: &Path, bytes: &[u8], mode: u32, sync: bool) -> io::Result<Stamp> {
+    let write = || -> io::Result<Stamp> {
         let mut o = OpenOptions::new();
         o.write(true).create_new(true).mode(mode).custom_flags(guarded());
         world::point(Act::Open, temporary)?;
@@ -175,9 +181,11 @@ fn replace_by(temporary: &Path, path: &Path, bytes: &[u8], mode: u32, sync: bool
         if sync {
             sync_data(&file, temporary)?;
         }
+        let stamp = Stamp::of_file(&file)?;
         world::point(Act::Rename, path)?;
         #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
-        std::fs::rename(temporary, path)
+        std::fs::rename(temporary, path)?;
+        Ok(stamp)
     };
     write().map_err(|e| {
         let _ = remove_file(temporary);
@@ -415,6 +423,12 @@ impl Stamp {
 
     pub fn of_file(file: &File) -> io::Result<Self> {
         Ok(Self::of_metadata(&file.metadata()?))
+    }
+
+    /// The stamp of the file at a path, if it is this one and nobody wrote to it since: a new name alone is no change.
+    pub fn unchanged_at(&self, path: &Path) -> Option<Self> {
+        let content = |s: &Self| (s.inode, s.size, s.mtime_ns);
+        Self::of(path).filter(|now| content(now) == content(self))
     }
 
     fn of_metadata(m: &std::fs::Metadata) -> Self {
