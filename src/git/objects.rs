@@ -273,6 +273,12 @@ impl Repo {
         self.gix.merge_base(a, b).ok().flatten().map(gix::Id::detach)
     }
 
+    /// All best common ancestors of two commits: several, where their histories have joined each other crosswise.
+    pub fn merge_bases(&self, a: Oid, b: Oid) -> Vec<Oid> {
+        let found = self.gix.merge_bases_many(a, &[b]).unwrap_or_default();
+        found.into_iter().map(gix::Id::detach).collect()
+    }
+
     /// How many commits lead to `tip` that do not lead to `without`.
     pub fn count_commits(&self, tip: Oid, without: Option<Oid>) -> Result<usize, RepoError> {
         let what = || format!("count the commits that lead to {tip}");

@@ -299,23 +299,14 @@ impl Tx<'_> {
         Ok(f.state.created.then(|| f.state.record()))
     }
 
-    /// Whether a line shows the record as it once was at this time. Where a clock is ahead, many changes carry the same one.
+    /// Whether a line shows the record as it once was at this time. Where a clock is ahead, many changes carry the same one;
+    /// and where clocks differ, what a machine showed goes by the order in which it learned of the changes.
     fn was_once(&mut self, id: &RefId, at: Timestamp, line: &Map<String, Value>) -> Result<bool> {
-        let mut events = events_of(self.cache, &self.log, &format!("order/{id}"))?;
-        events.retain(|e| e.at.millis() <= at.millis());
-        events.sort_by(Event::order);
-        for _ in 0..MOST_VERSIONS {
-            let f: Folded<Order> = fold(events.clone());
-            // Who states a later time than a version has knew of a later one, and went back on purpose.
-            let is_of_then = f.state.updated_at().millis() == at.millis();
-            if f.state.created && is_of_then && record::changed_order(&f.state.record(), line).is_empty() {
-                return Ok(true);
-            }
-            if events.pop().is_none_or(|e| e.at.millis() < at.millis()) {
-                break;
-            }
-        }
-        Ok(false)
+        let arrived = events_of(self.cache, &self.log, &format!("order/{id}"))?;
+        let mut by_time = arrived.clone();
+        by_time.retain(|e| e.at.millis() <= at.millis());
+        by_time.sort_by(Event::order);
+        Ok(has_version(by_time, at, line) || has_version(arrived, at, line))
     }
 
     /// The order as its line in the file shows it, where that is not long ago.
@@ -454,6 +445,22 @@ impl Tx<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a record that was last changed at this time, by a first part of these events, says what a line does.
+fn has_version(mut events: Vec<Event>, at: Timestamp, line: &Map<String, Value>) -> bool {
+    for _ in 0..MOST_VERSIONS {
+        let f: Folded<Order> = fold(events.clone());
+        // Who states a later time than a version has knew of a later one, and went back on purpose.
+        let is_of_then = f.state.updated_at().millis() == at.millis();
+        if f.state.created && is_of_then && record::changed_order(&f.state.record(), line).is_empty() {
+            return true;
+        }
+        if events.pop().is_none() {
+            break;
+        }
+    }
+    false
 }
 
 /// The id in a line that begins as ours do, without reading the rest.

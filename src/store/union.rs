@@ -91,7 +91,8 @@ impl Store {
             tx.finish()?;
             Ok(tx.arrived - before)
         })?;
-        let (root, kept_both) = self.merged_root(base, root_o, root_t, &chosen)?;
+        let bases = self.repo.merge_bases(ours, theirs);
+        let (root, kept_both) = self.merged_root(&bases, root_o, root_t, &chosen)?;
         let mut load = self.load(true, None)?;
         load.texts.clear();
         load.projections = Some(self.canonical_projections()?);
@@ -187,7 +188,7 @@ impl Store {
     #[expect(clippy::type_complexity, reason = "the tree, and the files of which both texts were kept")]
     fn merged_root(
         &mut self,
-        base: Option<Oid>,
+        bases: &[Oid],
         ours: Oid,
         theirs: Oid,
         chosen: &BTreeMap<String, Segment>,
@@ -211,7 +212,7 @@ impl Store {
             let oid = self.repo.write_blob(content.as_bytes())?;
             root.push(Entry { name, kind: EntryKind::File, oid });
         }
-        let kept = self.merge_texts(base, ours, theirs, &mut root)?;
+        let kept = self.merge_texts(bases, ours, theirs, &mut root)?;
         Ok((root, kept))
     }
 
@@ -247,22 +248,27 @@ impl Store {
     /// Templates, settings, routes and evidence: git's three-way merge; where that conflicts, both texts stay.
     fn merge_texts(
         &mut self,
-        base: Option<Oid>,
+        bases: &[Oid],
         ours: Oid,
         theirs: Oid,
         root: &mut Vec<Entry>,
     ) -> Result<Vec<(String, String)>> {
-        let base = base.map(|b| self.repo.commit(b)).transpose()?.map(|c| c.tree);
+        let bases = bases.iter().map(|b| Ok(self.repo.commit(*b)?.tree)).collect::<Result<Vec<Oid>>>()?;
         let (mut kept, mut written) = (Vec::new(), Vec::new());
         for (path, (o, t)) in texts::differing(&self.repo, ours, theirs)? {
-            let b = base.map(|root| texts::text_at(&self.repo, root, &path)).transpose()?.flatten();
-            let result = if t == b {
+            let texts = bases.iter().map(|root| texts::text_at(&self.repo, *root, &path));
+            let texts = texts.collect::<Result<Vec<Option<Oid>>>>()?;
+            // Histories that were joined crosswise have several bases. A text that one of them has is the older one; where both
+            // sides' are, one base alone would tell two remotes to hand them to and fro for ever.
+            let is_older = |text| texts.contains(text) || (texts.is_empty() && text.is_none());
+            let result = if is_older(&t) && !is_older(&o) {
                 o
-            } else if o == b {
+            } else if is_older(&o) && !is_older(&t) {
                 t
             } else {
+                let told = if texts.iter().all(|text| *text == texts[0]) { texts.first().copied() } else { None };
                 match (o, t) {
-                    (Some(o), Some(t)) => match self.merge_file(b, o, t)? {
+                    (Some(o), Some(t)) => match self.merge_file(told.unwrap_or_default(), o, t)? {
                         Some(clean) => Some(self.repo.write_blob(&clean)?),
                         None => {
                             // The same text wins on every machine that meets this conflict.

@@ -3,7 +3,7 @@
 use git_vermas::app::simulate;
 
 /// Seeds with which a promise was once broken.
-const ONCE_BROKEN: &[u64] = &[500_043, 500_121];
+const ONCE_BROKEN: &[u64] = &[500_043, 500_121, 700_567, 700_679, 700_771];
 
 fn assert_kept(first: u64, count: u64) {
     let report = simulate::run(first, count, false, &|_| {}).unwrap();

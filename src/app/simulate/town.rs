@@ -268,7 +268,8 @@ fn is_breakdown(fault: &Fault, line: Line) -> bool {
         "dead",
         "is locked",
     ];
-    let unreachable = line != Line::Fine && fault.message.contains("cannot be reached");
+    let unreachable =
+        line != Line::Fine && ["cannot be reached", "cannot be asked"].iter().any(|said| fault.message.contains(said));
     !unreachable && SIGNS.iter().any(|s| fault.message.contains(s))
 }
 
