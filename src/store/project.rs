@@ -367,6 +367,28 @@ mod tests {
     use crate::sys::fs;
 
     #[test]
+    fn a_line_that_comes_right_before_ours_is_taken_in() {
+        let (_dir, mut store) = crate::store::fresh();
+        let create = |title: &str| {
+            let data = serde_json::json!({"work_order_id": format!("wo-{title}"), "title": title});
+            Draft::new("work_order.created", &AgentId::ceo(), data)
+        };
+        store.write::<_, StoreError>(|tx| tx.emit(&create("first"))).unwrap();
+        let list = store.places.orders();
+        let theirs = b"{\"id\":\"wo-py1\",\"title\":\"theirs\"}\n";
+        store
+            .with_state::<_, StoreError>(|tx| {
+                tx.emit(&create("second"))?;
+                tx.finish()?;
+                fs::append(&mut fs::open_append_shared(&list).unwrap(), theirs).unwrap();
+                tx.project()?;
+                tx.finish().map(|_| ())
+            })
+            .unwrap();
+        assert!(store.view().unwrap().order(&"wo-py1".parse().unwrap()).unwrap().is_some());
+    }
+
+    #[test]
     fn a_feed_that_is_asked_to_go_less_far_repeats_nothing() {
         let (_dir, mut store) = crate::store::fresh();
         let say = |store: &mut Store| {

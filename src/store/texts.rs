@@ -345,6 +345,24 @@ impl Tx<'_> {
 #[cfg(test)]
 mod tests {
     use super::is_text_path;
+    use crate::sys::fs;
+
+    #[test]
+    fn a_text_that_is_saved_again_while_it_is_published_is_published_next() {
+        let (_dir, mut store) = crate::store::fresh();
+        let path = store.places.work.join("templates/feature.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let save = |version: &str| fs::replace(&path, format!("{text}# {version}\n").as_bytes()).unwrap();
+        save("one");
+        let tip = store.tip().unwrap();
+        let load = store.load(false, tip).unwrap();
+        save("two");
+        store.settle(&load, None).unwrap();
+        let tip = store.checkpoint().unwrap().unwrap();
+        let root = store.repo.commit(tip).unwrap().tree;
+        let there = super::text_at(&store.repo, root, "templates/feature.toml").unwrap().unwrap();
+        assert!(String::from_utf8(store.repo.blob(there).unwrap()).unwrap().ends_with("# two\n"));
+    }
 
     #[test]
     fn only_known_names_below_work_are_ever_written() {
