@@ -11,6 +11,9 @@ pub struct Written {
     pub key: Key,
     pub by: String,
     pub value: Value,
+    /// It was written by a creation of its subject, which knows of no later change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub creation: bool,
 }
 
 /// The writes that no later one knew of. Usually one.
@@ -22,7 +25,8 @@ impl Register {
     /// A write replaces those its writer knew.
     pub fn write(&mut self, value: Value, event: &Event, knows: &dyn Fn(&str) -> bool) {
         self.0.retain(|w| !knows(&w.key.id));
-        self.0.push(Written { key: event.key(), by: event.actor.clone(), value });
+        let creation = event.kind == "work_order.created";
+        self.0.push(Written { key: event.key(), by: event.actor.clone(), value, creation });
         self.0.sort_by(|a, b| a.key.cmp(&b.key));
     }
 

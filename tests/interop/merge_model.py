@@ -15,6 +15,11 @@ Rules:
   comes after those it names in `prev`.
 - An event knows what it names in `prev`, and what that knows. An event with no
   `prev` key knows everything of its subject that comes before it.
+- A creation says how the order began and replaces no later change, wherever it
+  is sorted: where it knows the write of an event of another kind, it writes
+  nothing. To the sets (labels, dependencies) it adds; one that is not the first
+  does so only if it does not know the last other event that changed the set.
+  What it says of the assignee is a claim, if it does not know a decision on it.
 - A field holds the writes that no other write knows of; the latest in the
   total order is the value, `closed` before other statuses; the others are
   conflicts.
@@ -162,6 +167,11 @@ def _causal_order(causes: list[set[int]]) -> Iterable[int]:
                     heapq.heappush(free, effect)
 
 
+def creates(by: Placed) -> bool:
+    """Whether the event tells how an order began."""
+    return by.event.type == "work_order.created"
+
+
 # --- registers ------------------------------------------------------------
 
 
@@ -174,6 +184,8 @@ class Register:
     strongest: object = None
 
     def write(self, by: Placed, value: object) -> None:
+        if creates(by) and any(by.knows(other) and not creates(other) for other, _ in self.heads):
+            return
         kept = [head for head in self.heads if not by.knows(head[0]) and head[0] != by]
         self.heads = kept + [(by, value)]
 
@@ -200,6 +212,14 @@ class ObservedSet:
     """A set in which a removal takes only the additions that it knows of."""
 
     adds: dict[Any, list[tuple[Placed, Json]]] = field(default_factory=dict)
+    #: The last event that changed it and is no creation.
+    changed: Placed | None = None
+
+    def begin(self, by: Placed, first: bool, items: dict[Any, Json]) -> None:
+        """What a creation adds."""
+        if first or self.changed is None or not by.knows(self.changed):
+            for item, detail in items.items():
+                self.add(by, item, detail)
 
     def add(self, by: Placed, item: Any, detail: Json | None = None) -> None:
         self.adds.setdefault(item, []).append((by, detail or {}))
@@ -272,6 +292,8 @@ class Order:
         self.fields["status"].strongest = "closed"
         self.metadata: dict[str, Register] = defaultdict(Register)
         self.labels, self.dependencies = ObservedSet(), ObservedSet()
+        #: The last event that decided on the assignee and is no creation.
+        self.decided: Placed | None = None
         self.comments: list[Json] = []
         self.contested: list[Json] = []
 
@@ -295,6 +317,13 @@ class Order:
             fields = {key: value for key, value in fields.items() if value not in (None, [], {})}
         elif fields.get("metadata") is None:
             fields.pop("metadata", None)
+        agent, first = fields.pop("assignee", None), by is self.created
+        self.labels.begin(by, first, {label: {} for label in texts(fields.pop("labels", None))})
+        items = fields.pop("dependencies", None)
+        items = dependencies(items, by.event) if isinstance(items, list) else {}
+        self.dependencies.begin(by, first, items)
+        if isinstance(agent, str) and agent and not (self.decided and by.knows(self.decided)):
+            self.claim(by, agent)
         self.set_fields(by, fields)
 
     def on_updated(self, by: Placed, data: Json) -> None:
@@ -308,29 +337,39 @@ class Order:
         self.set_fields(by, {"status": "closed"})
 
     def on_assigned(self, by: Placed, data: Json) -> None:
-        """The first claim wins until it is released; another one is contested."""
-        agent, holder = data.get("agent"), self.fields["assignee"].value()
+        agent = data.get("agent")
         if not isinstance(agent, str):
             return
-        if holder is not None and holder != agent:
-            self.contested.append({"event_id": by.event.id, "agent": agent})
+        self.decided = by
+        if not self.claim(by, agent):
             return
-        if holder is None:
-            self.fields["assignee"].write(by, agent)
         if self.fields["status"].value("open") == "open":
             self.fields["status"].write(by, "assigned")
 
+    def claim(self, by: Placed, agent: str) -> bool:
+        """The first claim wins until it is released; another one is contested."""
+        holder = self.fields["assignee"].value()
+        if holder is not None and holder != agent:
+            self.contested.append({"event_id": by.event.id, "agent": agent})
+            return False
+        if holder is None:
+            self.fields["assignee"].write(by, agent)
+        return True
+
     def on_labels_changed(self, by: Placed, data: Json) -> None:
+        self.labels.changed = by
         for label in texts(data.get("removed")):
             self.labels.remove(by, label)
         for label in texts(data.get("added")):
             self.labels.add(by, label)
 
     def on_dependency_added(self, by: Placed, data: Json) -> None:
+        self.dependencies.changed = by
         for key, detail in dependencies([data], by.event).items():
             self.dependencies.add(by, key, detail)
 
     def on_dependency_removed(self, by: Placed, data: Json) -> None:
+        self.dependencies.changed = by
         for key in dependencies([data], by.event):
             self.dependencies.remove(by, key)
 
@@ -344,10 +383,14 @@ class Order:
             name = "issue_type" if key == "type" and "issue_type" not in values else key
             if name in ORDER_FIELDS:
                 if ORDER_FIELDS[name](value):
+                    if name == "assignee":
+                        self.decided = by
                     self.fields[name].write(by, value)
             elif name == "labels" and isinstance(value, list):
+                self.labels.changed = by
                 self.labels.replace(by, {label: {} for label in texts(value)})
             elif name == "dependencies" and isinstance(value, list):
+                self.dependencies.changed = by
                 self.dependencies.replace(by, dependencies(value, by.event))
             elif name == "metadata" and isinstance(value, dict):
                 self._replace_metadata(by, value)

@@ -2,62 +2,18 @@
 
 use serde_json::Value;
 
-use super::{
-    Claim, Closing, Comment, DEFAULT_PRIORITY, Dependency, KNOWN_FIELDS, Landing, Order, PLAIN_FIELDS, Rejection,
-};
+use super::{Claim, Closing, Comment, Dependency, Landing, Order, PLAIN_FIELDS, Rejection};
 use crate::domain::causal::Fold;
 use crate::domain::event::{Event, Key};
 use crate::domain::text::{LONGEST_BODY_READ, beginning};
 
 impl Order {
     /// A value of the wrong type changes nothing.
-    fn write(&mut self, field: &str, value: Value, e: &Event, knows: &dyn Fn(&str) -> bool) {
+    pub(super) fn write(&mut self, field: &str, value: Value, e: &Event, knows: &dyn Fn(&str) -> bool) {
         if !fits(field, &value) {
             return;
         }
         self.fields.entry(field.to_owned()).or_default().write(value, e, knows);
-    }
-
-    fn apply_created(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
-        let again = std::mem::replace(&mut self.created, true);
-        if !again {
-            self.created_at = Some(e.text("created_at").and_then(|t| t.parse().ok()).unwrap_or(e.at));
-            self.created_by = Some(e.text("created_by").unwrap_or(&e.actor).to_owned());
-        }
-        for field in PLAIN_FIELDS {
-            let value = match *field {
-                "issue_type" => e.data.get("issue_type").or_else(|| e.data.get("type")),
-                name => e.data.get(name),
-            };
-            // A second creation of one id (two machines, one foreign id) sets what it carries, and nothing else.
-            match value.filter(|v| fits(field, v)) {
-                Some(v) => self.write(field, v.clone(), e, knows),
-                None if again => {}
-                None => self.write(field, default_of(field), e, knows),
-            }
-        }
-        if let Some(agent) = e.text("assignee").filter(|a| !a.is_empty()) {
-            self.claim(agent, e, knows);
-        }
-        for label in e.data.get("labels").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-            tag(self.labels.entry(label.to_owned()).or_default(), e);
-        }
-        self.depend_on_all(e.data.get("dependencies"), e);
-        if let Some(Value::Object(m)) = e.data.get("metadata") {
-            for (k, v) in m {
-                self.metadata.entry(k.clone()).or_default().write(v.clone(), e, knows);
-            }
-        }
-        if let Some(parent) = e.text("parent") {
-            self.metadata.entry("parent".to_owned()).or_default().write(parent.into(), e, knows);
-        }
-        for (k, v) in e.data.iter().filter(|(k, _)| !KNOWN_FIELDS.contains(&k.as_str())) {
-            self.extra.entry(k.clone()).or_default().write(v.clone(), e, knows);
-        }
-        if self.status() == "closed" && self.closings.is_empty() {
-            let reason = e.text("close_reason").unwrap_or_default().to_owned();
-            self.closings.push(Closing { key: e.key(), by: e.actor.clone(), reason });
-        }
     }
 
     /// One is put where it belongs among the others, which are sorted.
@@ -70,7 +26,7 @@ impl Order {
     }
 
     /// A list, which may be long, is sorted in as a whole. Of two that are the same the earlier one stays.
-    fn depend_on_all(&mut self, list: Option<&Value>, e: &Event) {
+    pub(super) fn depend_on_all(&mut self, list: Option<&Value>, e: &Event) {
         let list = list.and_then(Value::as_array).into_iter().flatten();
         self.dependencies.extend(list.filter_map(|d| dependency(d, e)));
         self.dependencies.sort_by(|a, b| place(a).cmp(&place(b)));
@@ -84,7 +40,7 @@ impl Order {
     }
 
     /// The first claim holds until it is released; one by the same agent changes nothing.
-    fn claim(&mut self, agent: &str, e: &Event, _knows: &dyn Fn(&str) -> bool) {
+    pub(super) fn claim(&mut self, agent: &str, e: &Event, _knows: &dyn Fn(&str) -> bool) {
         if self.claims.iter().any(|c| c.agent == agent) {
             return;
         }
@@ -98,6 +54,7 @@ impl Order {
                 "type" => self.write("issue_type", value.clone(), e, knows),
                 field if PLAIN_FIELDS.contains(&field) => self.write(field, value.clone(), e, knows),
                 "assignee" => {
+                    self.decide("assignee", e);
                     // Whoever is named by an update holds it: this is a decision, no claim.
                     self.claims.retain(|c| !knows(&c.key.id));
                     if let Some(agent) = value.as_str().filter(|a| !a.is_empty()) {
@@ -129,6 +86,7 @@ impl Order {
 
     /// A whole list given at once (foreign writers do that): what the writer knew and left out is removed.
     fn set_labels(&mut self, list: &Value, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        self.decide("labels", e);
         for tags in self.labels.values_mut() {
             tags.retain(|t| !knows(t));
         }
@@ -139,6 +97,7 @@ impl Order {
     }
 
     fn set_dependencies(&mut self, list: &Value, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        self.decide("dependencies", e);
         for d in &mut self.dependencies {
             d.tags.retain(|t| !knows(t));
         }
@@ -163,6 +122,7 @@ impl Order {
     }
 
     fn apply_labels(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        self.decide("labels", e);
         let list = |name: &str| -> Vec<String> {
             let values = e.data.get(name).and_then(Value::as_array).into_iter().flatten();
             values.filter_map(Value::as_str).map(str::to_owned).collect()
@@ -200,7 +160,7 @@ fn place(d: &Dependency) -> (&str, &str) {
 }
 
 /// Notes that an event put something there.
-fn tag(tags: &mut Vec<String>, e: &Event) {
+pub(super) fn tag(tags: &mut Vec<String>, e: &Event) {
     if tags.last() != Some(&e.id) {
         tags.push(e.id.clone());
     }
@@ -213,17 +173,8 @@ fn insert<T>(list: &mut Vec<T>, new: T, key: impl Fn(&T) -> &Key) {
 }
 
 /// Whether a value has the type that its field is made of.
-fn fits(field: &str, value: &Value) -> bool {
+pub(super) fn fits(field: &str, value: &Value) -> bool {
     if field == "priority" { value.is_i64() || value.is_u64() } else { value.is_string() }
-}
-
-fn default_of(field: &str) -> Value {
-    match field {
-        "status" => "open".into(),
-        "priority" => DEFAULT_PRIORITY.into(),
-        "issue_type" => "task".into(),
-        _ => "".into(),
-    }
 }
 
 impl Fold for Order {
@@ -245,13 +196,18 @@ impl Fold for Order {
             }
             "work_order.assigned" => {
                 let Some(agent) = e.text("agent").or_else(|| e.text("assignee")) else { return };
+                self.decide("assignee", e);
                 self.claim(agent, e, knows);
                 if self.status() == "open" && self.assignee() == Some(agent) {
                     self.write("status", "assigned".into(), e, knows);
                 }
             }
-            "work_order.dependency_added" => self.depend(&Value::Object(e.data.clone()), e),
+            "work_order.dependency_added" => {
+                self.decide("dependencies", e);
+                self.depend(&Value::Object(e.data.clone()), e);
+            }
             "work_order.dependency_removed" => {
+                self.decide("dependencies", e);
                 let (on, kind) = (text("depends_on_id"), e.text("type"));
                 for d in self.dependencies.iter_mut().filter(|d| d.depends_on_id == on) {
                     if kind.is_none_or(|k| k == d.kind) {

@@ -1,5 +1,7 @@
-//! The work order: what its events add up to. How each event changes it is in `fold`.
+//! The work order: what its events add up to. How each event changes it is in `fold`, how it
+//! begins in `creation`.
 
+mod creation;
 mod fold;
 
 use std::collections::BTreeMap;
@@ -114,6 +116,9 @@ pub struct Order {
     pub closings: Vec<Closing>,
     pub landings: Vec<Landing>,
     pub rejections: Vec<Rejection>,
+    /// The latest event of another kind than a creation that wrote the assignee, the labels or the dependencies.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    decided: BTreeMap<String, String>,
 }
 
 /// A field on which concurrent writers disagree.

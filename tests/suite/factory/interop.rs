@@ -72,6 +72,38 @@ fn a_naive_program_creates_changes_and_closes_and_is_understood() {
 }
 
 #[test]
+fn an_event_that_comes_after_its_line_takes_back_nothing_that_was_changed_in_between() {
+    let p = Place::new();
+    let append = |file: &str, text: &str| {
+        let mut to = std::fs::OpenOptions::new().append(true).open(p.work().join(file)).unwrap();
+        std::io::Write::write_all(&mut to, format!("{text}\n").as_bytes()).unwrap();
+    };
+    let line = r#"{"id":"wo-py1","title":"orig","description":"","status":"open","priority":2,"issue_type":"task","created_at":"2026-01-06T12:00:00Z","updated_at":"2026-01-06T12:00:00Z","created_by":"py"}"#;
+    append("work_orders.jsonl", line);
+    p.vermas(&["wo", "update", "wo-py1", "--title", "acknowledged", "-p", "0"]).ok();
+    p.vermas(&["wo", "close", "wo-py1"]).ok();
+    // Later than all that stands in the log.
+    let log = std::fs::read_to_string(p.work().join("events.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    let at = last["timestamp"].as_str().unwrap().replace('Z', "9Z");
+    append(
+        "events.jsonl",
+        &format!(
+            r#"{{"event_id":"evt-py1","event_type":"work_order.created","timestamp":"{at}","actor":"py","data":{{"work_order_id":"wo-py1","title":"orig","status":"open","priority":2,"sprint":7}}}}"#
+        ),
+    );
+    for _ in 0..2 {
+        let o = p.show("wo-py1");
+        assert_eq!((&o["title"], &o["priority"], &o["status"]), (&"acknowledged".into(), &0.into(), &"closed".into()));
+        assert_eq!(o["sprint"], 7, "what nobody wrote is filled");
+        p.vermas(&["rebuild"]).ok();
+    }
+    if has_python() {
+        both_agree(&p);
+    }
+}
+
+#[test]
 fn both_write_at_the_same_time_and_nothing_is_lost() {
     if !has_python() {
         return;
