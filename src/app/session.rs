@@ -241,12 +241,11 @@ impl From<StoreError> for Fault {
                 let plain: Self = source.into();
                 plain.hints.into_iter().fold(Self::failed(text), Self::hint)
             }
-            StoreError::Unknown { source, about, .. } => {
-                let plain: Self = source.into();
+            // How to get on is left out: to run it again may do it twice.
+            StoreError::Unknown { about, .. } => {
                 let look = about.map_or("events tail".to_owned(), |order| format!("wo show {order} --history"));
-                let fault = Self::new(Kind::Unknown, text)
-                    .hint(format!("look before you try again: where it was done it is shown by git vermas {look}"));
-                plain.hints.into_iter().fold(fault, Self::hint)
+                Self::new(Kind::Unknown, text)
+                    .hint(format!("look before you try again: where it was done it is shown by git vermas {look}"))
             }
             StoreError::Cache { .. } if e.is_full_disk() => crate::sys::fs::no_room().into(),
             StoreError::Cache { .. } => Self::failed(text).hint("git vermas rebuild"),

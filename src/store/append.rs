@@ -11,7 +11,8 @@ use crate::sys::fs;
 /// Appends whole lines in one `write`, and again with a leading newline where that write was glued to somebody's torn
 /// line. Gives the offset at which the lines stand.
 ///
-/// After a crash either all lines are there, or a first part of them; nothing that others wrote is touched.
+/// A disk without room for all of them takes none, where the file system can tell. After a crash either all lines are
+/// there, or a first part of them; nothing that others wrote is touched.
 pub fn lines(path: &Path, bytes: &[u8]) -> Result<u64> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut file = fs::open_append_shared(path).map_err(StoreError::io(format!("open .work/{name}")))?;
@@ -30,6 +31,11 @@ pub fn lines(path: &Path, bytes: &[u8]) -> Result<u64> {
 /// recorded, and the error says no more than that; where some did, it is not known how much counts.
 fn append(file: &mut File, bytes: &[u8], name: &str) -> Result<u64> {
     let before = file.metadata().map_or(0, |m| m.len());
+    // One line counts whole or not at all; of several a first part would.
+    let several = bytes.iter().filter(|b| **b == b'\n').nth(1).is_some();
+    if several {
+        fs::make_room(file, before, bytes.len() as u64).map_err(StoreError::io(format!("append to .work/{name}")))?;
+    }
     let failed = match fs::append(file, bytes).and_then(|()| file.stream_position()) {
         Ok(end) => return Ok(end.saturating_sub(bytes.len() as u64)),
         Err(e) => StoreError::Io { what: format!("append to .work/{name}"), source: e },
@@ -50,6 +56,17 @@ fn is_line_start(file: &File, offset: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room_that_is_made_is_not_seen_by_readers() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let many = "a line\n".repeat(10_000);
+        assert_eq!(lines(&path, many.as_bytes()).unwrap(), 0);
+        let file = fs::open_append_shared(&path).unwrap();
+        fs::make_room(&file, many.len() as u64, 1 << 20).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), many.as_bytes());
+    }
 
     #[test]
     fn a_line_is_never_glued_to_a_torn_one() {

@@ -211,6 +211,32 @@ fn cut_off(e: io::Error) -> io::Error {
     e
 }
 
+/// A part of a file that a disk gives out at once, in bytes; none is known to give less.
+const BLOCK: u64 = 4096;
+
+/// Sees to it that the disk has room for so many bytes behind `end`, without changing the file's size, so that a write of
+/// them does not come back short. Where the file system cannot say, all goes on as if it had room.
+pub fn make_room(file: &File, end: u64, bytes: u64) -> io::Result<()> {
+    use rustix::io::Errno;
+    let behind = end.saturating_add(bytes);
+    let most = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    if most.is_some_and(|most| behind > most) {
+        return Err(Errno::FBIG.into());
+    }
+    if !end.is_multiple_of(BLOCK) && end / BLOCK == behind.saturating_sub(1) / BLOCK {
+        return Ok(());
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(e @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) =
+        rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, end, bytes)
+    {
+        return Err(e.into());
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+    Ok(())
+}
+
 /// Appends in one `write`. Either the whole line is there afterwards, or an error says that it is not known.
 pub fn append(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     let (arrives, mut refused) = world::allowance(Path::new("the end of a file"), bytes.len());

@@ -111,8 +111,9 @@ fn an_outcome_that_is_not_known_names_the_order_to_look_at() {
     let is_sync = |p: &Point| p.text.starts_with("Sync") && p.text.ends_with("events.jsonl");
     let Some(point) = own_points(&scene, case.dir, &args).into_iter().find(is_sync) else { return };
     scene.restore();
-    let said = stopped(&scene, case.dir, &args, &point, "eio").unwrap();
+    let said = stopped(&scene, case.dir, &args, &point, "enospc").unwrap();
     assert_eq!(said.code, Some(6), "{said:?}");
+    assert!(!said.err.contains("run the command again"), "it may be done already: {said:?}");
     let look = said.err.split("git vermas wo show ").nth(1).unwrap_or_else(|| panic!("{said:?}"));
     let id = look.split_whitespace().next().unwrap();
     assert!(scene.vermas(case.dir, &format!("wo show {id} --history")).out.contains(id), "the line stands in the log");

@@ -283,6 +283,44 @@ fn a_full_and_a_read_only_disk_show_what_is_there_and_lose_nothing() {
 }
 
 #[test]
+fn a_batch_that_the_disk_has_no_room_for_leaves_nothing() {
+    let p = Place::new();
+    let batch: String = (0..1000).map(|n| format!("{{\"title\":\"number {n}\"}}\n")).collect();
+    let file = p.root().join("batch.jsonl");
+    std::fs::write(&file, batch).unwrap();
+    let args = ["wo", "create", "--batch", file.to_str().unwrap()];
+    let count = |app: &std::path::Path| p.vermas_in(app, &["wo", "list", "--json"]).json().as_array().unwrap().len();
+    // A limit of the process that lies inside what is to be written.
+    let mut c = program(p.root(), &p.app, "sh");
+    c.args(["-c", "ulimit -f 300; exec \"$0\" \"$@\""]).arg(assert_cmd::cargo::cargo_bin("git-vermas")).args(args);
+    let said = run(c);
+    assert_eq!((said.code, count(&p.app)), (Some(1), 0), "{said:?}");
+    let Some(dir) = small_disk(&p) else {
+        eprintln!("a small disk is left out: no file system may be mounted here");
+        return;
+    };
+    let result = std::panic::catch_unwind(|| {
+        let app = dir.join("app");
+        let mut cp = program(p.root(), p.root(), "cp");
+        cp.arg("-a").arg(&p.app).arg(&app);
+        assert_eq!(run(cp).code, Some(0));
+        assert_eq!(count(&app), 0);
+        let _full = std::fs::write(dir.join("fill"), vec![0; 4 << 20]);
+        let fill = std::fs::OpenOptions::new().write(true).open(dir.join("fill")).unwrap();
+        fill.set_len(fill.metadata().unwrap().len() - (100 << 10)).unwrap();
+        let said = p.vermas_in(&app, &args);
+        assert_eq!((said.code, count(&app)), (Some(1), 0), "{said:?}");
+        assert!(said.err.contains("run the command again"), "{said:?}");
+        std::fs::remove_file(dir.join("fill")).unwrap();
+        assert_eq!(count(&app), 0);
+    });
+    unmount(&dir);
+    if let Err(e) = result {
+        std::panic::resume_unwind(e);
+    }
+}
+
+#[test]
 fn a_tmux_that_is_missing_or_too_old_is_named_and_frees_the_order() {
     let p = Place::new();
     p.agent("sleep 1");
