@@ -51,11 +51,29 @@ fn a_segment_that_was_broken_is_an_error_with_its_line() {
     git(&there, &["commit", "-q", "-am", "by hand"]);
     let all = found(&p, &[]);
     assert!(has(&all, &format!("error {segment}:2: no JSON")), "{all:?}");
-    assert!(has(&all, &format!("warning {segment}:3: the same event as {segment}:1")), "{all:?}");
+    assert!(has(&all, &format!("warning {segment}:3: the same event as {segment}:1; it counts once")), "{all:?}");
     p.vermas(&["fsck"]).assert().code(1).stderr(predicate::str::starts_with("error: the state has 1 errors\n"));
     // The state as it was before is sound.
     assert!(found(&p, &["--rev", "vermas/state~1"]).iter().all(|f| f.starts_with("info ")));
     p.vermas(&["fsck", "--rev", "no-such"]).assert().code(3);
+}
+
+#[test]
+fn events_that_stand_twice_are_one_finding_with_their_number() {
+    let p = Place::new();
+    for title in ["Add a flag", "Add a test", "Add a page"] {
+        p.order(title);
+    }
+    let there = p.checkout();
+    let segment = p.segment();
+    let old = std::fs::read_to_string(there.join(&segment)).unwrap();
+    std::fs::write(there.join(&segment), old.repeat(2)).unwrap();
+    git(&there, &["commit", "-q", "-am", "by hand"]);
+    let all = found(&p, &[]);
+    let twice: Vec<&String> = all.iter().filter(|f| f.contains("the same event as")).collect();
+    let n = old.lines().count();
+    let first = format!("warning {segment}:{}: the same event as {segment}:1; it counts once, ", n + 1);
+    assert_eq!(twice, [&format!("{first}and so does each of {} more events that stand twice", n - 1)]);
 }
 
 #[test]

@@ -77,9 +77,11 @@ fn root(repo: &Repo, tip: Oid, report: &mut Report) {
 
 /// Reads all events; each belongs into one place.
 fn segments(repo: &Repo, tree: &StateTree, report: &mut Report) -> Vec<Event> {
-    let (sums, mut first) = (Sums::default(), HashMap::new());
+    let (sums, mut first) = (Sums::default(), HashMap::<_, String>::new());
     let mut numbers: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     let mut events = Vec::new();
+    // The first event that stands twice, with the place where it stood before, and how many there are.
+    let (mut twice, mut doubled): (Option<(String, String)>, usize) = (None, 0);
     for (path, oid) in tree.files.iter().filter(|(p, _)| check::part_of(p) == Part::Segment) {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         numbers.entry(folder.to_owned()).or_default().extend(segment::number(name));
@@ -90,8 +92,8 @@ fn segments(repo: &Repo, tree: &StateTree, report: &mut Report) -> Vec<Event> {
             let place = format!("{path}:{}", n + 1);
             match first.entry(sums.of(&e)) {
                 Entry::Occupied(o) => {
-                    let what = format!("the same event as {}; it counts once", o.get());
-                    report.add(Severity::Warning, place, what, None);
+                    doubled += 1;
+                    twice.get_or_insert_with(|| (place, o.get().clone()));
                 }
                 Entry::Vacant(v) => {
                     v.insert(place);
@@ -99,6 +101,14 @@ fn segments(repo: &Repo, tree: &StateTree, report: &mut Report) -> Vec<Event> {
                 }
             }
         }
+    }
+    if let Some((place, before)) = twice {
+        // A sync that was killed can bring thousands: one line says it.
+        let others = match doubled - 1 {
+            0 => String::new(),
+            n => format!(", and so does each of {} that stand twice", counted(n, "more event")),
+        };
+        report.add(Severity::Warning, place, format!("the same event as {before}; it counts once{others}"), None);
     }
     for (folder, list) in numbers {
         let last = list.iter().copied().max().unwrap_or(0);
