@@ -8,6 +8,7 @@ use crate::agents::Backend;
 use crate::domain::AgentId;
 use crate::domain::id::is_segment;
 use crate::domain::text::{is_steering, quoted};
+use crate::git::name::check_branch;
 
 /// A setting.
 #[derive(Debug, Clone, Copy)]
@@ -202,7 +203,7 @@ impl Kind {
         let must = |good: bool, what: &str| if good { Ok(()) } else { Err(format!("{shown} is no {what}")) };
         let plain = !value.chars().any(is_steering);
         match self {
-            Self::Branch => must(is_ref_name(value), "name of a branch"),
+            Self::Branch => must(check_branch(value).is_ok(), "name of a branch"),
             Self::Remote => must(is_ref_name(value), "name of a remote"),
             Self::Path => must(plain && value != ".git" && !value.starts_with(".git/"), "place for files"),
             Self::Factory => must(is_segment(value), "factory: a-z, 0-9, _ and -, at most 63 of them"),
@@ -306,6 +307,8 @@ mod tests {
             ("vermas.branch", "a..b"),
             ("vermas.branch", "-x"),
             ("vermas.branch", "a.lock"),
+            ("vermas.branch", "HEAD"),
+            ("vermas.branch", "refs/notes/x"),
             ("vermas.identity", "Not An Agent"),
             ("vermas.factory", "a/b"),
             ("vermas.launcher", "screen"),

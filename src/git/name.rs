@@ -28,6 +28,14 @@ pub fn branch_ref(branch: &str) -> Result<String, GitError> {
     if branch.starts_with('-') { Err(refuse("a branch name", branch)) } else { Ok(full) }
 }
 
+/// A branch that somebody names in a setting, in its short or full form: what means something else to git (`HEAD`), or would
+/// be taken for a full name (`refs/…`) or an option, is none.
+pub fn check_branch(branch: &str) -> Result<(), GitError> {
+    let short = branch.strip_prefix("refs/heads/").unwrap_or(branch);
+    let misleads = ["HEAD", "@"].contains(&short) || short.starts_with("refs/");
+    if misleads { Err(refuse("a branch name", branch)) } else { branch_ref(short).map(|_| ()) }
+}
+
 /// A full object id, SHA-1 or SHA-256, in lower-case hexadecimal.
 pub fn check_oid(oid: &str) -> Result<(), GitError> {
     let hex = oid.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
@@ -68,7 +76,9 @@ mod tests {
         for bad in ["", "A", "a//b", "a/b/c/d", "-a", "../x", "a.b"] {
             assert!(check_agent(bad).is_err(), "{bad:?}");
         }
-        assert!(branch_ref("-f").is_err());
+        for bad in ["-f", "HEAD", "refs/heads/HEAD", "@", "refs/notes/x", "refs/heads/refs/x", "", "a..b", "a.lock"] {
+            assert!(check_branch(bad).is_err(), "{bad:?}");
+        }
         assert!(check_oid("HEAD").is_err());
     }
 
@@ -78,6 +88,9 @@ mod tests {
         check_remote("origin").unwrap();
         check_remote("team/mirror").unwrap();
         check_agent("shop/workers/slot0").unwrap();
-        assert_eq!(branch_ref("main").unwrap(), "refs/heads/main");
+        for name in ["main", "refs/heads/main"] {
+            check_branch(name).unwrap();
+            assert_eq!(branch_ref(name).unwrap(), "refs/heads/main");
+        }
     }
 }

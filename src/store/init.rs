@@ -4,12 +4,15 @@ use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
 use super::replica;
+use crate::git::objects::{Author, CommitInfo};
 use crate::git::refs::RefMove;
 use crate::git::{Oid, Repo};
 use crate::sys::fs;
 
 /// The date of the first commit of every state branch, in seconds since the epoch: 2026-01-01T00:00:00Z.
 const ROOT_DATE: i64 = 1_767_225_600;
+/// Its message.
+const ROOT_MESSAGE: &str = "vermas: begin\n";
 
 /// `.gitattributes` on the branch: bytes stay as they are, segments join by lines, projections through our driver.
 pub(super) const ATTRIBUTES: &[u8] =
@@ -37,13 +40,12 @@ pub struct InitReport {
 
 /// The first commit, the same on every machine: an empty tree, a fixed author, a fixed date.
 pub(super) fn root_commit(repo: &Repo) -> Result<Oid> {
-    let by = crate::git::objects::Author {
-        name: "vermas".to_owned(),
-        email: "vermas@localhost".to_owned(),
-        seconds: ROOT_DATE,
-    };
     let tree = repo.write_tree(&[])?;
-    Ok(repo.write_commit(tree, &[], "vermas: begin\n", &by)?)
+    Ok(repo.write_commit(tree, &[], ROOT_MESSAGE, &root_author())?)
+}
+
+fn root_author() -> Author {
+    Author { name: "vermas".to_owned(), email: "vermas@localhost".to_owned(), seconds: ROOT_DATE }
 }
 
 /// Sets up the state of a repository, or completes what is missing of it. `remote` is the tip of the remote's state
@@ -52,6 +54,7 @@ pub(super) fn root_commit(repo: &Repo) -> Result<Oid> {
 /// Running it again changes nothing. After a crash, running it again completes it.
 pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
     let mut store = Store::unopened(repo);
+    store.places.check()?;
     if let Some(tip) = store.repo.ref_target(&store.places.state_ref).unwrap_or_default() {
         store.refuse_code(tip)?;
     }
@@ -161,6 +164,9 @@ fn exclude(repo: &Repo, places: &Places) -> Result<Vec<String>> {
 }
 
 /// Whether a commit is the one that every state branch begins with.
-pub fn is_root(repo: &Repo, commit: &crate::git::objects::CommitInfo) -> bool {
-    commit.parents.is_empty() && commit.tree == repo.empty_tree() && commit.author.seconds == ROOT_DATE
+pub fn is_root(repo: &Repo, commit: &CommitInfo) -> bool {
+    commit.parents.is_empty()
+        && commit.tree == repo.empty_tree()
+        && commit.author == root_author()
+        && commit.message.trim_end() == ROOT_MESSAGE.trim_end()
 }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::error::{Result, StoreError};
+use crate::domain::Refusal;
 use crate::domain::id::{is_segment, segment_from};
+use crate::domain::text::quoted;
 use crate::git::Repo;
 use crate::sys::fs;
 
@@ -186,9 +188,16 @@ impl Places {
         Ok(restored)
     }
 
-    /// A link in the place of `.work/` or of our own folder is refused: everything would be read from and written to
-    /// wherever it leads. One that is not there is fine.
+    /// A name that is none of a branch is refused: `refs/heads/HEAD` would make every git command speak of two. So is a link
+    /// in the place of `.work/` or of our own folder: everything would be read from and written to wherever it leads. One
+    /// that is not there is fine.
     pub(super) fn check(&self) -> Result<()> {
+        if crate::git::name::check_branch(self.branch()).is_err() {
+            let what = format!("vermas.branch is set to {}, which is no name of a branch", quoted(self.branch()));
+            return Err(Refusal::state(what)
+                .hint(format!("git vermas config set vermas.branch {DEFAULT_BRANCH}"))
+                .into());
+        }
         for path in [&self.work, &self.private] {
             if fs::metadata(path).is_ok_and(|m| !m.is_dir()) {
                 let source = std::io::Error::other("it is no folder of its own; move it away, and it is put back");

@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bounds::{Budget, MOST_SEGMENTS};
 use super::error::Result;
+use super::init::is_root;
 use crate::git::{EntryKind, Oid, Repo};
 use crate::wire::segment;
 
 /// Folders whose files are looked at, and how many levels of folders there are below the root.
 const FOLDERS: &[(&str, usize)] = &[("events", 2), ("templates", 1), ("processes", 1)];
 
-/// Whether a commit holds a state, and not somebody's code: nothing at all, a projection, or the events of a replica.
+/// Whether a commit holds a state, and not somebody's code: a projection, or the events of a replica, or nothing where it is
+/// the one that states begin with. Many a project begins with an empty commit of its own.
 pub fn is_state(repo: &Repo, commit: Oid) -> Result<bool> {
-    let root = repo.tree(repo.commit(commit)?.tree)?;
-    for e in &root {
+    let commit = repo.commit(commit)?;
+    for e in repo.tree(commit.tree)? {
         let is_state = match e.name.as_str() {
             "work_orders.jsonl" | "messages.jsonl" => e.kind == EntryKind::File,
             "events" if e.kind == EntryKind::Tree => {
@@ -25,7 +27,7 @@ pub fn is_state(repo: &Repo, commit: Oid) -> Result<bool> {
             return Ok(true);
         }
     }
-    Ok(root.is_empty())
+    Ok(is_root(repo, &commit))
 }
 
 /// The files of a state's tree.

@@ -20,6 +20,7 @@ mod git_room;
 mod held;
 mod hook;
 mod hostile;
+mod init;
 mod large;
 mod launch;
 mod laws;
