@@ -28,6 +28,7 @@ pub struct Report {
 /// Sets up the repository stood in, or completes what is missing. `say` hears what is being done.
 pub fn init(remote: Option<&str>, with_hooks: bool, say: &dyn Fn(&str)) -> Result<Report, Fault> {
     let repo = repository()?;
+    crate::store::check_room(&repo)?;
     let mut report = Report::default();
     if let Some(name) = remote {
         choose_remote(&repo, name)?;

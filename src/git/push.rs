@@ -234,6 +234,8 @@ impl Remote for Configured {
         expected.map_or(Ok(()), check_oid)?;
         let cmd = self
             .transport()?
+            // A mirror pushes all or nothing, and refuses to push one ref.
+            .args(["-c", &format!("remote.{}.mirror=false", self.name)])
             .args(["push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed", "--recurse-submodules=no"])
             .arg(format!("--force-with-lease={remote_ref}:{}", expected.unwrap_or_default()))
             .args(["--no-force-if-includes", "--end-of-options", &self.name])

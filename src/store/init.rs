@@ -6,7 +6,7 @@ use super::places::Places;
 use super::replica;
 use crate::git::objects::{Author, CommitInfo};
 use crate::git::refs::RefMove;
-use crate::git::{Oid, Repo};
+use crate::git::{Oid, Repo, RepoError};
 use crate::sys::fs;
 
 /// The date of the first commit of every state branch, in seconds since the epoch: 2026-01-01T00:00:00Z.
@@ -53,8 +53,8 @@ fn root_author() -> Author {
 ///
 /// Running it again changes nothing. After a crash, running it again completes it.
 pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
+    check_room(&repo)?;
     let mut store = Store::unopened(repo);
-    store.places.check()?;
     if let Some(tip) = store.repo.ref_target(&store.places.state_ref).unwrap_or_default() {
         store.refuse_code(tip)?;
     }
@@ -120,6 +120,15 @@ pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
     let _lock = store.lock_publishing()?;
     store.publish_locked(true)?;
     Ok((store, report))
+}
+
+/// Whether a state can be made here, as far as that is seen before anything is written.
+pub fn check_room(repo: &Repo) -> Result<()> {
+    let places = Places::of(repo);
+    places.check()?;
+    let taken =
+        [places.state_ref.as_str(), Places::BACKUP_REF].into_iter().find_map(|n| Some((n, repo.in_the_way(n)?)));
+    taken.map_or(Ok(()), |(name, other)| Err(RepoError::InTheWay { name: name.to_owned(), other }.into()))
 }
 
 fn shown(store: &Store, path: &std::path::Path) -> String {

@@ -53,7 +53,7 @@ pub use branch::{Segment, folders, segments_in, segments_of};
 pub use detached::Detached;
 pub use error::StoreError;
 pub use follow::Follow;
-pub use init::{InitReport, init, is_root, missing_excludes};
+pub use init::{InitReport, check_room, init, is_root, missing_excludes};
 pub use lines::Parts;
 pub use lists::{Filter, Line, Listed, OrderRow, Pick, Sort};
 pub use open::Store;

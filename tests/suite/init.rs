@@ -58,3 +58,19 @@ fn what_is_no_name_of_a_branch_is_refused_with_one_that_is() {
         assert_eq!(desk.run(&["init"]).code, 0);
     }
 }
+
+#[test]
+fn a_branch_in_the_way_of_ours_is_named_before_anything_is_written() {
+    let desk = Desk::without_state();
+    for other in ["vermas", "vermas/state/mine"] {
+        desk.git(&["branch", other]);
+        let before = desk.fingerprint();
+        let said = desk.run(&["init"]);
+        assert!(said.code == 1 && said.err.contains(&format!("refs/heads/{other} stands in its way")), "{}", said.err);
+        assert!(said.err.contains(&format!("hint: rename it: git branch -m {other} ANOTHER-NAME")), "{}", said.err);
+        assert_eq!(desk.fingerprint(), before);
+        desk.git(&["branch", "-m", other, "elsewhere"]);
+        desk.git(&["branch", "-D", "elsewhere"]);
+    }
+    assert_eq!(desk.run(&["init"]).code, 0);
+}

@@ -201,6 +201,18 @@ fn without_a_line_to_the_remote_it_says_so_and_goes_on_later() {
 }
 
 #[test]
+fn a_mirror_clone_shares_what_is_recorded_in_it() {
+    let (p, b) = two();
+    let mirror = p.root().join("mirror.git");
+    p.git_in(p.root(), &["clone", "-q", "--mirror", "remote.git", "mirror.git"]);
+    p.vermas_in(&mirror, &["init", "--quiet"]).ok();
+    p.vermas_in(&mirror, &["wo", "create", "from the mirror"]).ok();
+    sync(&p, &mirror);
+    sync(&p, &b);
+    assert_eq!(titles(&p, &b), ["from the mirror"]);
+}
+
+#[test]
 fn without_a_remote_it_says_how_to_add_one() {
     let p = Place::new();
     let before = p.state();
