@@ -44,6 +44,7 @@ impl Args {
             allow_secret: self.body.allow_secret,
         };
         let message = mail::send(&mut session, &wish)?;
+        ctx.ui.recorded(&message.id);
         ctx.one(&mail::record(&message), |_| message.id.clone());
         ctx.finish(&mut session);
         Ok(())

@@ -89,7 +89,7 @@ pub fn fetch_from(remote: &dyn Remote, branch_ref: &str) -> Result<Fetched, GitE
         Ok(Ok(oid)) => return Ok(Fetched::At(oid)),
         Ok(Err(text)) => text,
         // A remote that has been silent for so long is not asked why.
-        Err(GitError::Process(e @ ProcessError::TimedOut { .. })) => return Ok(Fetched::Unreachable(e.to_string())),
+        Err(GitError::Process(ProcessError::TimedOut { limit, .. })) => return Ok(Fetched::Unreachable(silent(limit))),
         Err(e) => return Err(e),
     };
     Ok(match remote.ask(branch_ref)? {
@@ -203,7 +203,7 @@ impl Configured {
                 let at = self.at(&ours)?;
                 at.map(Ok).ok_or_else(|| GitError::unreadable("git fetch", format!("no {ours} came")))
             }
-            o => Ok(Err(failed(&cmd, &o).to_string())),
+            o => Ok(Err(reason(&cmd, &o))),
         }
     }
 
@@ -254,7 +254,7 @@ impl Remote for Configured {
         let cmd = cmd.args(["ls-remote", "--quiet", "--refs", "--end-of-options", &self.name, name]);
         let out = match ran(&cmd)? {
             Ok(o) if o.success() => o,
-            Ok(o) => return Ok(RemoteRef::Unreachable(failed(&cmd, &o).to_string())),
+            Ok(o) => return Ok(RemoteRef::Unreachable(reason(&cmd, &o))),
             Err(late) => return Ok(RemoteRef::Unreachable(late)),
         };
         // A name matches at the end of longer ones too.
@@ -320,11 +320,21 @@ fn refusal(out: &Output) -> String {
     }
 }
 
+/// Why git could not do it, in its own words; the call with its options is no help to a person.
+fn reason(cmd: &Cmd, out: &Output) -> String {
+    let said = out.stderr_text();
+    if said.is_empty() { failed(cmd, out).to_string() } else { said }
+}
+
+fn silent(limit: Duration) -> String {
+    format!("no answer within {} seconds", limit.as_secs())
+}
+
 /// Runs; a passed deadline is an answer (the inner error), a git that cannot be started is none.
 fn ran(cmd: &Cmd) -> Result<Result<Output, String>, GitError> {
     match cmd.output() {
         Ok(o) => Ok(Ok(o)),
-        Err(e @ ProcessError::TimedOut { .. }) => Ok(Err(e.to_string())),
+        Err(ProcessError::TimedOut { limit, .. }) => Ok(Err(silent(limit))),
         Err(e) => Err(e.into()),
     }
 }

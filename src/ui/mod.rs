@@ -54,6 +54,9 @@ impl Default for Setup {
     }
 }
 
+/// What is recorded already when the answer is written.
+static RECORDED: OnceLock<String> = OnceLock::new();
+
 /// The way to a person, or to the program that stands in for one.
 #[derive(Debug)]
 pub struct Ui {
@@ -102,6 +105,12 @@ impl Ui {
     /// How a page for standard output is laid out.
     pub fn look(&self) -> Look {
         Look { paint: self.paint(), width: Stream::Out.is_terminal().then(|| Stream::Out.size().0) }
+    }
+
+    /// From now on this is recorded, whatever becomes of the answer: where it cannot be written, that is said, or somebody
+    /// would do it a second time.
+    pub fn recorded(&self, what: impl Into<String>) {
+        let _ = RECORDED.set(what.into());
     }
 
     /// Text on standard output, ended by a newline; no text prints nothing.
@@ -232,8 +241,12 @@ fn put(bytes: &[u8]) {
     if e.kind() == std::io::ErrorKind::BrokenPipe {
         std::process::exit(0);
     }
-    put_err(format!("error: cannot write to standard output: {}\n", crate::sys::fs::plain(&e)).as_bytes());
-    std::process::exit(i32::from(Kind::Failed.code()));
+    let mut fault = Fault::failed(format!("cannot write to standard output: {}", crate::sys::fs::plain(&e)));
+    if let Some(what) = RECORDED.get() {
+        fault = fault.behind_a_change(what);
+    }
+    put_err(escape::page(&ended(&fault_text(&fault, Paint::new(false))), false).as_bytes());
+    std::process::exit(i32::from(fault.kind.code()));
 }
 
 /// Writes to standard error; where that fails there is nobody left to tell.

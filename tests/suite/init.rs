@@ -1,9 +1,10 @@
 //! Setting up: what is refused before anything is written.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use crate::desk::Desk;
-use crate::place::scrubbed;
+use crate::place::{binary, scrubbed};
 
 /// What is in the repository beside its objects, by path: refs, settings, files.
 fn things(dir: &Path) -> Vec<String> {
@@ -73,4 +74,32 @@ fn a_branch_in_the_way_of_ours_is_named_before_anything_is_written() {
         desk.git(&["branch", "-D", "elsewhere"]);
     }
     assert_eq!(desk.run(&["init"]).code, 0);
+}
+
+#[test]
+fn where_an_answer_cannot_be_written_it_says_what_is_recorded() {
+    let desk = Desk::new();
+    let batch = desk.path.join("batch");
+    std::fs::write(&batch, "{\"title\":\"first\"}\n{\"title\":\"second\"}\n").unwrap();
+    let all: [(&[&str], &str); 4] = [
+        (&["wo", "create", "once"], "wo-"),
+        (&["wo", "create", "once", "--json"], "wo-"),
+        (&["wo", "create", "--batch", batch.to_str().unwrap()], "all of it"),
+        (&["send", "ceo", "-s", "hello", "-m", "x"], "msg-"),
+    ];
+    for (args, what) in all {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut c = scrubbed(binary(), &desk.path);
+        let child = c.args(args).stdout(full).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        let err = String::from_utf8(child.stderr).unwrap();
+        assert_eq!(child.status.code(), Some(6), "{args:?}: {err}");
+        assert!(
+            err.starts_with(&format!("error: {what}")) && err.contains(" is recorded, but cannot be shown"),
+            "{err}"
+        );
+        if let Some(id) = err.strip_prefix("error: ").and_then(|e| e.split(' ').next()).filter(|id| id.contains('-')) {
+            let there = std::fs::read_to_string(desk.work().join("events.jsonl")).unwrap();
+            assert!(there.contains(id), "{id}");
+        }
+    }
 }

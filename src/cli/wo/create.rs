@@ -75,6 +75,7 @@ impl Args {
         order.assignee = self.assignee.map(|a| session.agent_id(&a)).transpose()?;
         let wish = Wish { order, parent: self.parent, dependencies: self.dependencies };
         let id = orders::create(&mut session, wish)?;
+        ctx.ui.recorded(id.as_str());
         if ctx.ui.is_json() {
             let record = orders::detail(&mut session, &id).map_err(|f| f.behind_a_change(id.as_str()))?;
             ctx.one(&record, |_| String::new());
@@ -91,6 +92,7 @@ fn batch(ctx: &Context, file: &std::path::Path, allow_secret: bool) -> Result<()
     let text = super::read_text(file)?;
     let name = if file == std::path::Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
     let ids = orders::create_batch(&mut session, &name, &text, allow_secret)?;
+    ctx.ui.recorded("all of it");
     if ctx.ui.is_json() {
         let lines = lines_of(&mut session, &ids).map_err(|f| f.behind_a_change("all of it"))?;
         let mut records = ctx.ui.records();
