@@ -65,6 +65,7 @@ const KNOWN: &[Setting] = &[
         Kind::Path,
         "where workers get their worktrees, from the main worktree",
     ),
+    setting("vermas.worktree", Found("asked of git"), Kind::Path, "the main worktree, where git itself cannot tell"),
     setting("vermas.factory", Found("the directory's name"), Kind::Factory, "the first part of the agents' addresses"),
     setting("vermas.identity", Value("ceo"), Kind::Agent, "who acts where nothing else says so"),
     setting("vermas.slots", Value("5"), Kind::Number(1, 64), "how many workers there may be"),

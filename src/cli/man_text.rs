@@ -39,6 +39,7 @@ const CONFIGURATION: &[(&str, &str)] = &[
     ("", "Settings are git's, of this machine; git vermas config lists them all with their values."),
     ("vermas.branch, vermas.remote", "The state branch and where it travels: vermas/state, origin."),
     ("vermas.workDir, vermas.workersDir", "Places, relative to the main worktree: .work, workers."),
+    ("vermas.worktree", "The main worktree, where git itself cannot tell; init sets it."),
     ("vermas.factory, vermas.identity", "Names: that of the directory, ceo."),
     ("vermas.slots, vermas.base", "How many workers (5), and the branch that their work lands on."),
     ("vermas.agentDefault", "The agent that dispatch starts without --agent."),

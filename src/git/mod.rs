@@ -11,6 +11,7 @@ pub mod index_lock;
 pub mod land;
 pub mod land_check;
 mod loose;
+mod main_worktree;
 pub mod merge;
 pub mod name;
 pub mod objects;

@@ -57,8 +57,8 @@ impl Repo {
         let is_main = gix.common_dir() == gix.git_dir();
         let common_dir = if is_main { git_dir.clone() } else { sys::fs::canonicalize(gix.common_dir())? };
         let settings = Settings::of(&gix);
-        let main_worktree = main_worktree(&gix, &git_dir, &common_dir, &settings);
         let here = here.and_then(|h| sys::fs::canonicalize(&h).ok());
+        let main_worktree = super::main_worktree::find(&git_dir, &common_dir, here.as_deref(), &settings);
         Ok(Self { gix, settings, common_dir, git_dir, main_worktree, here })
     }
 
@@ -84,7 +84,7 @@ impl Repo {
         &self.git_dir
     }
 
-    /// The top of the main worktree; `None` for a bare repository.
+    /// The top of the main worktree; `None` for a bare repository, and where it is not known.
     pub fn main_worktree(&self) -> Option<&Path> {
         self.main_worktree.as_deref()
     }
@@ -155,18 +155,4 @@ fn permissions() -> gix::open::Permissions {
     p.env.objects = gix::sec::Permission::Deny;
     p.attributes = gix::open::permissions::Attributes::isolated();
     p
-}
-
-fn main_worktree(gix: &gix::Repository, git_dir: &Path, common: &Path, settings: &Settings) -> Option<PathBuf> {
-    let bare = settings.get("core.bare").is_some_and(|b| b == "true");
-    if let Some(path) = settings.get("core.worktree") {
-        return sys::fs::canonicalize(&common.join(path)).ok();
-    }
-    if bare {
-        return None;
-    }
-    if common.file_name().is_some_and(|n| n == ".git") {
-        return common.parent().map(Path::to_owned);
-    }
-    if git_dir == common { gix.workdir().and_then(|w| sys::fs::canonicalize(w).ok()) } else { None }
 }

@@ -89,6 +89,10 @@ pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
         store.move_refs_noted(&[state], "vermas: init")?;
         made(false, what);
     }
+    if store.repo.must_remember_worktree() {
+        store.move_to_worktree()?;
+        made(false, "vermas.worktree in git config: where .work is, for linked worktrees".to_owned());
+    }
     made(
         fs::exists(&places.work),
         format!("{}/: the live state that all implementations share", shown(&store, &places.work)),
@@ -120,6 +124,24 @@ pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
     let _lock = store.lock_publishing()?;
     store.publish_locked(true)?;
     Ok((store, report))
+}
+
+impl Store {
+    /// Remembers the main worktree that is stood in, and brings there what stands in the git directory from the time when it
+    /// was not known.
+    pub(super) fn move_to_worktree(&self) -> Result<()> {
+        let _lock = self.lock_state()?;
+        let top = self.repo.main_worktree().unwrap_or_else(|| self.repo.common_dir());
+        if let Ok(work) = self.places.work.strip_prefix(top) {
+            let old = self.repo.common_dir().join(work);
+            if fs::exists(&old.join("events.jsonl")) && !fs::exists(&self.places.work) {
+                // On another disk it stays, and everything recorded is put back from the pinned log.
+                let _ = fs::rename(&old, &self.places.work);
+            }
+        }
+        exclude(&self.repo, &self.places)?;
+        Ok(self.repo.remember_worktree()?)
+    }
 }
 
 /// Whether a state can be made here, as far as that is seen before anything is written.

@@ -51,6 +51,18 @@ impl Store {
         if !store.is_initialised()? {
             return Err(StoreError::NotInitialised);
         }
+        if store.repo.must_remember_worktree() {
+            // Where that cannot be written, the worktree stood in is used all the same.
+            let _ = store.move_to_worktree();
+        }
+        if store.repo.has_lost_main_worktree() && !fs::exists(&store.places.work) && fs::exists(&store.places.pin()) {
+            return Err(Refusal::state(
+                "where the main worktree of this repository is, and .work with it, is not known",
+            )
+            .hint("run git vermas status once in the main worktree, which remembers it")
+            .hint("where there is no main worktree: git config core.bare true")
+            .into());
+        }
         store.cache = Cache::open(&store.places.cache(), false)?;
         Ok(store)
     }

@@ -1,10 +1,10 @@
-//! Setting up: what is refused before anything is written.
+//! Setting up: what is refused before anything is written, and where `.work/` is made.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::desk::Desk;
-use crate::place::{binary, scrubbed};
+use crate::place::{Place, binary, git, hook, scrubbed, try_git};
 
 /// What is in the repository beside its objects, by path: refs, settings, files.
 fn things(dir: &Path) -> Vec<String> {
@@ -102,4 +102,85 @@ fn where_an_answer_cannot_be_written_it_says_what_is_recorded() {
             assert!(there.contains(id), "{id}");
         }
     }
+}
+
+/// A repository whose git directory stands apart from its main worktree, and a linked one.
+struct Apart {
+    p: Place,
+    apart: PathBuf,
+    linked: PathBuf,
+}
+
+impl Apart {
+    /// Set up when all was in one place, with an order and an assignment.
+    fn new() -> (Self, String) {
+        let p = Place::new();
+        let (apart, linked) = (p.dir.path().join("apart"), p.dir.path().join("linked"));
+        let id = p.order("first").to_string();
+        p.said(&["assignment", "set", "ceo", &format!("work_order:{id}")]);
+        p.git(&["worktree", "add", "-q", linked.to_str().unwrap()]);
+        p.git(&["init", "-q", "--separate-git-dir", apart.to_str().unwrap()]);
+        (Self { p, apart, linked }, id)
+    }
+
+    fn there(&self, args: &[&str]) -> (bool, String) {
+        let out = scrubbed(binary(), &self.linked).args(args).output().unwrap();
+        let text = [out.stdout, out.stderr].concat();
+        (out.status.success(), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn is_whole(&self, id: &str) {
+        assert!(self.p.said(&["assignment", "show", "ceo"]).contains(id));
+        assert!(self.p.work(".assignment-ceo").exists());
+        let (fine, said) = self.there(&["assignment", "show", "ceo"]);
+        assert!(fine && said.contains(id) && !said.contains("warning"), "{said}");
+        assert!(!self.apart.join(".work").exists() && !self.linked.join(".work").exists());
+        assert_eq!(self.p.git(&["status", "--porcelain"]), "");
+    }
+}
+
+#[test]
+fn a_git_directory_that_is_moved_apart_leaves_the_work_where_it_is() {
+    let (a, id) = Apart::new();
+    // The linked worktree cannot know where that is, and makes no second one.
+    let (fine, said) = a.there(&["wo", "list"]);
+    assert!(!fine && said.contains("hint: run git vermas status once in the main worktree"), "{said}");
+    let theirs = a.p.read("work_orders.jsonl").replace(&id, "wo-py1").replace("first", "theirs");
+    let mut list = std::fs::OpenOptions::new().append(true).open(a.p.work("work_orders.jsonl")).unwrap();
+    std::io::Write::write_all(&mut list, theirs.as_bytes()).unwrap();
+    a.p.said(&["wo", "update", &id, "--title", "changed"]);
+    assert!(a.p.said(&["wo", "list"]).contains("theirs") && a.p.read("work_orders.jsonl").contains("changed"));
+    a.is_whole(&id);
+    let (fine, said) = a.there(&["wo", "create", "from the linked one"]);
+    assert!(fine && a.p.read("work_orders.jsonl").contains(said.trim()), "{said}");
+    // A worktree that is moved is remembered anew.
+    let moved = a.p.dir.path().join("moved");
+    std::fs::rename(&a.p.path, &moved).unwrap();
+    let a = Apart { p: Place { path: moved, ..a.p }, ..a };
+    a.is_whole(&id);
+}
+
+#[test]
+fn what_was_set_up_in_the_git_directory_comes_to_the_worktree() {
+    let (a, id) = Apart::new();
+    std::fs::rename(a.p.path.join(".work"), a.apart.join(".work")).unwrap();
+    std::fs::write(a.apart.join("info/exclude"), "").unwrap();
+    let pin = a.apart.join("vermas/events.pin");
+    let (_, said) = a.there(&["wo", "list"]);
+    assert!(said.contains("first"), "it goes on there until the main one is seen: {said}");
+    std::fs::write(a.apart.join(".work/.assignment-qa"), format!("work_order:{id}")).unwrap();
+    assert!(a.p.said(&["assignment", "list"]).contains("qa"), "what others wrote there came along");
+    a.is_whole(&id);
+    let inode = |p: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(p).unwrap());
+    assert_eq!(inode(&a.p.work("events.jsonl")), inode(&pin));
+}
+
+#[test]
+fn a_hook_of_a_repository_whose_git_directory_is_apart_finds_its_work() {
+    let (a, _) = Apart::new();
+    a.p.said(&["status"]);
+    hook(&a.apart, "pre-commit");
+    git(&a.p.path, &["add", "-f", ".work/events.jsonl"]);
+    let (fine, said) = try_git(&a.p.path, &["commit", "-q", "-m", "state"]);
+    assert!(!fine && said.contains("live state"), "{said}");
 }

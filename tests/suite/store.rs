@@ -146,13 +146,16 @@ fn where_the_git_directory_is_apart_all_worktrees_share_one_log() {
             git(&main, &["config", "core.worktree", &path(&main)]);
         }
         git(&main, &["worktree", "add", "-q", &path(&linked)]);
-        let (mut store, _) = init(Repo::discover(&main).unwrap(), None).unwrap();
+        let (mut store, report) = init(Repo::discover(&main).unwrap(), None).unwrap();
+        assert_eq!(report.made.iter().any(|m| m.starts_with("vermas.worktree")), !named);
+        assert_eq!(git(&main, &["status", "--porcelain"]), "");
+        assert_eq!(init(Repo::discover(&main).unwrap(), None).unwrap().1.made, Vec::<String>::new());
         let id = create(&mut store, "From the main one");
         let mut there = open(&linked);
         assert!(there.view().unwrap().order(&id).unwrap().is_some());
         create(&mut there, "From the linked one");
         let has_log = |p: &Path| p.join(".work/events.jsonl").exists();
-        assert_eq!((has_log(&main), has_log(&apart), has_log(&linked)), (named, !named, false));
+        assert_eq!((has_log(&main), has_log(&apart), has_log(&linked)), (true, false, false));
     }
 }
 
