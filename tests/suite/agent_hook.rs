@@ -113,7 +113,7 @@ fn a_fault_never_stops_the_agent() {
     c.env("AGENT_ID", ME).write_stdin("no json").assert().code(0).stdout("").stderr("");
     let log = std::fs::read_to_string(p.path.join(".git/vermas/logs/hook.log")).unwrap();
     assert!(predicate::str::contains(" Stop: no JSON").eval(&log), "{log}");
-    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = crate::place::scratch();
     let mut c = assert_cmd::Command::from_std(crate::place::scrubbed(crate::place::binary(), elsewhere.path()));
     c.args(["hook", "claude", "Stop"]).env("AGENT_ID", ME).write_stdin("{}").assert().code(0).stdout("").stderr("");
     // A session that is nobody's of ours records nothing.

@@ -240,7 +240,7 @@ fn git_finds_it_as_a_subcommand() {
 
 #[test]
 fn co_is_git_vermas_and_wo_its_work_orders() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::place::scratch();
     let named = |name: &str| {
         let link = dir.path().join(name);
         std::os::unix::fs::symlink(binary(), &link).unwrap();
@@ -393,7 +393,7 @@ fn manual_pages_are_the_same_every_time_and_up_to_date() {
 
 #[test]
 fn manual_pages_are_written_and_read_well() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::place::scratch();
     let to = dir.path().join("new");
     std::fs::create_dir(&to).unwrap();
     std::fs::write(to.join("git-vermas-format.5"), "by hand").unwrap();

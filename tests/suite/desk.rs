@@ -33,7 +33,7 @@ impl Desk {
     }
 
     pub fn without_state() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::place::scratch();
         let path = dir.path().join("app");
         std::fs::create_dir(&path).unwrap();
         let desk = Self { dir, path };

@@ -164,7 +164,7 @@ fn the_tests_that_stand_behind_the_promises_are_there() {
 
 #[test]
 fn the_root_commit_has_the_names_that_the_page_gives() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::place::scratch();
     let git = |format: &str, args: &[&str], input: &str| {
         let mut c = Command::new("git");
         c.arg("-C").arg(dir.path().join(format)).args(args).env("GIT_CONFIG_GLOBAL", "/dev/null");

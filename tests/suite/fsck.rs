@@ -209,7 +209,7 @@ fn what_is_wrong_is_told_and_mended_on_request() {
 
 #[test]
 fn a_repository_that_is_not_set_up_says_so() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::place::scratch();
     git(dir.path(), &["init", "-q"]);
     let mut c = assert_cmd::Command::from_std(crate::place::scrubbed(crate::place::binary(), dir.path()));
     let said = predicate::str::contains(

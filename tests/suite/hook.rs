@@ -123,7 +123,7 @@ fn live_state_does_not_get_onto_another_branch() {
 
 #[test]
 fn a_first_commit_is_looked_at_too() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::place::scratch();
     git(dir.path(), &["init", "-q", "-b", "main"]);
     hook(&dir.path().join(".git"), "pre-commit");
     assert_eq!(commit(dir.path(), "a.txt", "a"), (true, String::new()));
@@ -199,7 +199,7 @@ fn the_message_hook_says_nothing() {
 
 #[test]
 fn what_init_installs_guards_the_state_branch() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::place::scratch();
     let path = dir.path().join("app");
     std::fs::create_dir(&path).unwrap();
     git(&path, &["init", "-q", "-b", "main"]);

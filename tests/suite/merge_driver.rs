@@ -53,7 +53,7 @@ fn plain_git_merge_writes_the_projections_of_all_events() {
 
 #[test]
 fn without_the_events_records_are_joined_one_by_one() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::place::scratch();
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
     write("o", "");
     write("a", "{\"id\":\"wo-b\",\"created_at\":\"2026-01-02T00:00:00Z\"}\n");

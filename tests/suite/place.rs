@@ -16,6 +16,20 @@ pub struct Place {
     pub path: PathBuf,
 }
 
+/// How much room there must be in memory for the folders of all tests at once, in bytes.
+const MUCH: u64 = 4 << 30;
+
+/// A folder for one test: in memory where there is much room, as half of what the tests take would be spent on the disk.
+pub fn scratch() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let is_roomy = rustix::fs::statvfs(memory).is_ok_and(|s| s.f_bavail * s.f_frsize >= MUCH);
+    if std::env::var_os("TMPDIR").is_none() && is_roomy {
+        tempfile::tempdir_in(memory).unwrap()
+    } else {
+        tempfile::tempdir().unwrap()
+    }
+}
+
 pub fn binary() -> PathBuf {
     assert_cmd::cargo::cargo_bin!("git-vermas").to_owned()
 }
@@ -60,7 +74,7 @@ pub fn create(store: &mut Store, wish: NewOrder) -> OrderId {
 impl Place {
     /// A repository with one commit and a state branch.
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let path = dir.path().join("app");
         std::fs::create_dir(&path).unwrap();
         git(&path, &["init", "-q", "-b", "main"]);

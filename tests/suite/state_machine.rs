@@ -36,7 +36,7 @@ fn open(p: &Path) -> Store {
 }
 
 fn set_up() -> (Place, Store) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::place::scratch();
     let path = dir.path().join("app");
     std::fs::create_dir(&path).unwrap();
     git(&path, &["init", "-q", "-b", "main"]);

@@ -27,7 +27,7 @@ fn git(dir: &Path, args: &[&str]) -> String {
 }
 
 fn place() -> Place {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::place::scratch();
     let path = dir.path().join("app");
     std::fs::create_dir(&path).unwrap();
     git(&path, &["init", "-q", "-b", "main"]);
@@ -136,7 +136,7 @@ fn a_power_cut_that_leaves_of_the_intent_an_empty_file_leaves_no_ref_locked() {
 #[test]
 fn where_the_git_directory_is_apart_all_worktrees_share_one_log() {
     for named in [false, true] {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::place::scratch();
         let top = std::fs::canonicalize(dir.path()).unwrap();
         let (main, linked, apart) = (top.join("main"), top.join("linked"), top.join("apart"));
         let path = |p: &Path| p.to_str().unwrap().to_owned();

@@ -16,7 +16,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::place::scratch();
         let server = Server::private(dir.path());
         Self { dir, server }
     }

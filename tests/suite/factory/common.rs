@@ -111,7 +111,7 @@ fn template() -> &'static Path {
 }
 
 fn world() -> TempDir {
-    let temp = TempDir::new().unwrap();
+    let temp = crate::place::scratch();
     std::fs::create_dir(temp.path().join("home")).unwrap();
     std::fs::create_dir(temp.path().join("t")).unwrap();
     temp

@@ -56,7 +56,7 @@ pub fn commit(dir: &Path, file: &str, text: &str, message: &str) -> String {
 fn template() -> &'static Path {
     static MADE: OnceLock<TempDir> = OnceLock::new();
     let dir = MADE.get_or_init(|| {
-        let temp = TempDir::new().unwrap();
+        let temp = crate::place::scratch();
         let repo = temp.path().join("repo");
         fs::create_dir_all(&repo).unwrap();
         git(&repo, &["init", "-q", "-b", "main"]);
@@ -73,7 +73,7 @@ fn template() -> &'static Path {
 
 impl Repo {
     pub fn new() -> Self {
-        let temp = TempDir::new().unwrap();
+        let temp = crate::place::scratch();
         Cmd::new("cp").args(["-a", "--"]).arg(template().join("repo")).arg(temp.path()).run().unwrap();
         Self { temp }
     }

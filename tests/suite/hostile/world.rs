@@ -80,7 +80,7 @@ fn good_run(root: &Path, dir: &Path, args: &[&str]) -> String {
 fn template() -> &'static (TempDir, Vec<String>, String) {
     static MADE: OnceLock<(TempDir, Vec<String>, String)> = OnceLock::new();
     MADE.get_or_init(|| {
-        let temp = TempDir::new().unwrap();
+        let temp = crate::place::scratch();
         let root = temp.path();
         for dir in ["home", "t", "bin", "outside/templates", "app/src"] {
             std::fs::create_dir_all(root.join(dir)).unwrap();
@@ -130,7 +130,7 @@ fn template() -> &'static (TempDir, Vec<String>, String) {
 impl World {
     pub fn new() -> Self {
         let (made, good, mail) = template();
-        let temp = TempDir::new().unwrap();
+        let temp = crate::place::scratch();
         let copied = Command::new("cp").arg("-a").arg(made.path().join(".")).arg(temp.path()).status().unwrap();
         assert!(copied.success());
         let (app, remote) = (temp.path().join("app"), temp.path().join("remote.git"));
