@@ -1,5 +1,6 @@
 //! What makes no sense is told in one sentence with an exit code, and leaves the state as it was.
 
+use std::path::Path;
 use std::process::Command;
 
 use super::common::{Place, Said, program, run};
@@ -224,43 +225,52 @@ fn small_disk(p: &Place) -> Option<std::path::PathBuf> {
     done.is_ok_and(|o| o.status.success()).then_some(dir)
 }
 
-fn unmount(dir: &std::path::Path) {
-    assert!(Command::new("umount").arg(dir).status().unwrap().success());
+/// Copies the repository onto a disk of its own, which is small, and takes that away again. Gives `then` the copy and where
+/// the disk is; says so where none may be mounted.
+fn on_small_disk(p: &Place, then: impl FnOnce(&Path, &Path) + std::panic::UnwindSafe) {
+    let Some(dir) = small_disk(p) else {
+        eprintln!("a small disk is left out: no file system may be mounted here");
+        return;
+    };
+    let app = dir.join("app");
+    let mut cp = program(p.root(), p.root(), "cp");
+    cp.arg("-a").arg(&p.app).arg(&app);
+    let copied = run(cp);
+    let result = std::panic::catch_unwind(|| {
+        assert_eq!(copied.code, Some(0), "{copied:?}");
+        then(&app, &dir);
+    });
+    assert!(Command::new("umount").arg(&dir).status().unwrap().success());
+    if let Err(e) = result {
+        std::panic::resume_unwind(e);
+    }
 }
 
 #[test]
 fn a_full_and_a_read_only_disk_show_what_is_there_and_lose_nothing() {
     let p = Place::new();
-    let Some(dir) = small_disk(&p) else {
-        eprintln!("skipped: no file system may be mounted here");
-        return;
-    };
-    let result = std::panic::catch_unwind(|| {
-        let app = dir.join("app");
-        let mut cp = program(p.root(), p.root(), "cp");
-        cp.arg("-a").arg(&p.app).arg(&app);
-        assert_eq!(run(cp).code, Some(0));
-        let id = p.vermas_in(&app, &["wo", "create", "before"]).ok();
+    on_small_disk(&p, |app, dir| {
+        let id = p.vermas_in(app, &["wo", "create", "before"]).ok();
         let _full = std::fs::write(dir.join("fill"), vec![0; 4 << 20]);
         // A line that the log's last page has room for is recorded; nothing else of it is.
-        let fits = p.vermas_in(&app, &["wo", "create", "fits"]);
+        let fits = p.vermas_in(app, &["wo", "create", "fits"]);
         assert!(fits.code == Some(0) && fits.err.contains("recorded, but not yet on vermas/state"), "{fits:?}");
-        let said = p.vermas_in(&app, &["wo", "create", "too much", "-d", &"x".repeat(20_000)]);
+        let said = p.vermas_in(app, &["wo", "create", "too much", "-d", &"x".repeat(20_000)]);
         assert_eq!(said.code, Some(1), "{said:?}");
         for said in [&fits, &said] {
             assert!(said.err.contains("No space left on device") && !said.err.contains("rebuild"), "{said:?}");
         }
         let id2 = fits.out.trim();
-        let list = p.vermas_in(&app, &["wo", "list", "--json"]);
+        let list = p.vermas_in(app, &["wo", "list", "--json"]);
         assert!(list.code == Some(0) && list.out.contains(&id) && list.out.contains(id2), "{list:?}");
         std::fs::remove_file(dir.join("fill")).unwrap();
-        p.vermas_in(&app, &["wo", "create", "after"]).ok();
-        assert_eq!(p.git_in(&app, &["fsck", "--strict", "--no-dangling"]), "");
+        p.vermas_in(app, &["wo", "create", "after"]).ok();
+        assert_eq!(p.git_in(app, &["fsck", "--strict", "--no-dangling"]), "");
         for (id, title) in [(&*id, "before"), (id2, "fits")] {
-            assert_eq!(p.vermas_in(&app, &["wo", "show", id, "--json"]).json()["title"], title);
+            assert_eq!(p.vermas_in(app, &["wo", "show", id, "--json"]).json()["title"], title);
         }
-        assert_eq!(p.vermas_in(&app, &["wo", "list", "--json"]).json().as_array().unwrap().len(), 3);
-        let remount = Command::new("mount").args(["-o", "remount,ro"]).arg(&dir).status().unwrap();
+        assert_eq!(p.vermas_in(app, &["wo", "list", "--json"]).json().as_array().unwrap().len(), 3);
+        let remount = Command::new("mount").args(["-o", "remount,ro"]).arg(dir).status().unwrap();
         assert!(remount.success());
         for args in [
             &["wo", "list"][..],
@@ -270,16 +280,12 @@ fn a_full_and_a_read_only_disk_show_what_is_there_and_lose_nothing() {
             &["status"],
             &["qa", "status"],
         ] {
-            assert_eq!(p.vermas_in(&app, args).code, Some(0), "{args:?}");
+            assert_eq!(p.vermas_in(app, args).code, Some(0), "{args:?}");
         }
-        let said = p.vermas_in(&app, &["wo", "create", "no"]);
+        let said = p.vermas_in(app, &["wo", "create", "no"]);
         assert_eq!(said.code, Some(1), "{said:?}");
         assert!(said.err.contains("Read-only file system"), "{}", said.err);
     });
-    unmount(&dir);
-    if let Err(e) = result {
-        std::panic::resume_unwind(e);
-    }
 }
 
 #[test]
@@ -289,35 +295,23 @@ fn a_batch_that_the_disk_has_no_room_for_leaves_nothing() {
     let file = p.root().join("batch.jsonl");
     std::fs::write(&file, batch).unwrap();
     let args = ["wo", "create", "--batch", file.to_str().unwrap()];
-    let count = |app: &std::path::Path| p.vermas_in(app, &["wo", "list", "--json"]).json().as_array().unwrap().len();
+    let count = |app: &Path| p.vermas_in(app, &["wo", "list", "--json"]).json().as_array().unwrap().len();
     // A limit of the process that lies inside what is to be written.
     let mut c = program(p.root(), &p.app, "sh");
     c.args(["-c", "ulimit -f 300; exec \"$0\" \"$@\""]).arg(assert_cmd::cargo::cargo_bin("git-vermas")).args(args);
     let said = run(c);
     assert_eq!((said.code, count(&p.app)), (Some(1), 0), "{said:?}");
-    let Some(dir) = small_disk(&p) else {
-        eprintln!("a small disk is left out: no file system may be mounted here");
-        return;
-    };
-    let result = std::panic::catch_unwind(|| {
-        let app = dir.join("app");
-        let mut cp = program(p.root(), p.root(), "cp");
-        cp.arg("-a").arg(&p.app).arg(&app);
-        assert_eq!(run(cp).code, Some(0));
-        assert_eq!(count(&app), 0);
+    on_small_disk(&p, |app, dir| {
+        assert_eq!(count(app), 0);
         let _full = std::fs::write(dir.join("fill"), vec![0; 4 << 20]);
         let fill = std::fs::OpenOptions::new().write(true).open(dir.join("fill")).unwrap();
         fill.set_len(fill.metadata().unwrap().len() - (100 << 10)).unwrap();
-        let said = p.vermas_in(&app, &args);
-        assert_eq!((said.code, count(&app)), (Some(1), 0), "{said:?}");
+        let said = p.vermas_in(app, &args);
+        assert_eq!((said.code, count(app)), (Some(1), 0), "{said:?}");
         assert!(said.err.contains("run the command again"), "{said:?}");
         std::fs::remove_file(dir.join("fill")).unwrap();
-        assert_eq!(count(&app), 0);
+        assert_eq!(count(app), 0);
     });
-    unmount(&dir);
-    if let Err(e) = result {
-        std::panic::resume_unwind(e);
-    }
 }
 
 #[test]
