@@ -1,33 +1,112 @@
-//! Small objects, written loose as git writes them where `core.looseCompression` is 0.
+//! Small objects: written loose as git writes them where `core.looseCompression` is 0, and read so, too.
 //!
 //! A commit of ours is five or six objects of a few hundred bytes. Each takes one block of the disk, compressed or not, and
 //! making a compressor ready for it costs more than everything else that is done for it. A pack compresses them all.
+//! To find one, git's way is to look through the packs first, and to open the file twice, for its size and for the rest.
+
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use gix::objs::Kind;
 
 use super::Oid;
 use super::error::RepoError;
 use super::repo::Repo;
+use crate::sys::world::{Act, point};
 use crate::sys::{fs, random};
 
 /// Up to this size an object is small, in bytes: with its header it fits into one block of the disk.
 const SMALL: usize = 4000;
+/// Up to this size a loose file is read without a look at what it says of its size: zlib makes at most 1032 times as much of
+/// it, which is less than the smallest limit that there is for an object.
+const SMALL_FILE: u64 = 4096;
+/// So many trees and commits are remembered, each of at most [`SMALL`] bytes.
+const MOST_REMEMBERED: usize = 256;
+
+/// Trees and commits that were read or written a moment ago.
+pub(super) type Memory = HashMap<(Oid, Kind), Rc<Vec<u8>>>;
 
 impl Repo {
-    /// Writes an object. After a crash it is there whole or not at all; not synced.
+    /// Forgets what was read: somebody may have taken it away since.
+    pub fn forget_objects(&self) {
+        self.memory.borrow_mut().clear();
+    }
+
+    /// The bytes of a loose object whose file is small, of which nothing is kept; `None` where it is to be had otherwise, if
+    /// at all.
+    pub(super) fn small(&self, oid: Oid, kind: Kind) -> Option<Vec<u8>> {
+        let file = fs::metadata(&self.loose_path(oid)).ok()?;
+        if !file.is_file() || file.len() > SMALL_FILE {
+            return None;
+        }
+        let loose = gix::odb::loose::Store::at(self.common_dir().join("objects"), self.gix.object_hash());
+        let mut buffer = Vec::new();
+        let found = loose.try_find(&oid, &mut buffer).ok().flatten()?;
+        (found.kind == kind).then(|| found.data.to_vec())
+    }
+
+    /// The bytes of a tree or a commit; one of more than `most` bytes is refused before it is unpacked.
+    pub(super) fn remembered(
+        &self,
+        oid: Oid,
+        kind: Kind,
+        most: u64,
+        what: impl Fn() -> String,
+    ) -> Result<Rc<Vec<u8>>, RepoError> {
+        if let Some(bytes) = self.memory.borrow().get(&(oid, kind)) {
+            return Ok(bytes.clone());
+        }
+        let bytes = match self.small(oid, kind) {
+            Some(bytes) => bytes,
+            None => {
+                self.check_size(oid, most, &what)?;
+                let found = self.gix.find_object(oid).map_err(|e| RepoError::broken(what(), e))?;
+                if found.kind != kind {
+                    return Err(RepoError::broken(what(), format!("it is a {}", found.kind)));
+                }
+                found.detach().data
+            }
+        };
+        let bytes = Rc::new(bytes);
+        self.remember(oid, kind, &bytes);
+        Ok(bytes)
+    }
+
+    fn remember(&self, oid: Oid, kind: Kind, bytes: &Rc<Vec<u8>>) {
+        if kind == Kind::Blob || bytes.len() > SMALL {
+            return;
+        }
+        let mut memory = self.memory.borrow_mut();
+        if memory.len() >= MOST_REMEMBERED {
+            memory.clear();
+        }
+        memory.insert((oid, kind), bytes.clone());
+    }
+
+    /// Writes an object. After a crash it is there whole or not at all; not synced. An empty file that a power cut left in
+    /// its place would count as there, and stay: it goes.
     pub(super) fn write_object(&self, kind: Kind, bytes: &[u8]) -> Result<Oid, RepoError> {
+        point(Act::Object, self.common_dir())?;
         let what = || format!("write a {kind} into git");
         if bytes.len() > SMALL {
-            return gix::objs::Write::write_buf(&self.gix.objects, kind, bytes)
-                .map_err(|e| RepoError::broken(what(), e));
+            let write = || gix::objs::Write::write_buf(&self.gix.objects, kind, bytes);
+            let oid = write().map_err(|e| RepoError::broken(what(), e))?;
+            let path = self.loose_path(oid);
+            if fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+                fs::remove_file(&path)?;
+                write().map_err(|e| RepoError::broken(what(), e))?;
+            }
+            return Ok(oid);
         }
         let oid =
             gix::objs::compute_hash(self.gix.object_hash(), kind, bytes).map_err(|e| RepoError::broken(what(), e))?;
         let path = self.loose_path(oid);
-        // Of the others hardly one is ever there already: a tree or a commit holds what came just now.
-        if fs::exists(&path) || (kind == Kind::Blob && self.gix.has_object(oid)) {
-            return Ok(oid);
+        match fs::metadata(&path) {
+            Ok(file) if file.len() == 0 => fs::remove_file(&path)?,
+            Ok(_) => return Ok(oid),
+            Err(_) => {}
         }
+        // Hardly one is ever in a pack already: each holds what came just now.
         let temporary = format!("tmp_obj_{:x}", random::bits());
         let content = stored(kind, bytes);
         let written = fs::make_final(&path, &temporary, &content).or_else(|e| match path.parent() {
@@ -37,6 +116,7 @@ impl Repo {
             }
             _ => Err(e),
         });
+        self.remember(oid, kind, &Rc::new(bytes.to_vec()));
         Ok(written.map(|()| oid)?)
     }
 }

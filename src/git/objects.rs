@@ -66,6 +66,9 @@ pub struct CommitInfo {
 impl Repo {
     /// A blob's bytes. One that is larger than [`LARGEST_BLOB`] is refused before it is unpacked.
     pub fn blob(&self, oid: Oid) -> Result<Vec<u8>, RepoError> {
+        if let Some(bytes) = self.small(oid, Kind::Blob) {
+            return Ok(bytes);
+        }
         self.check_blob(oid)?;
         let mut blob = self.gix.find_blob(oid).map_err(|e| RepoError::broken(format!("read the file {oid}"), e))?;
         Ok(blob.take_data())
@@ -83,7 +86,7 @@ impl Repo {
         self.check_size(oid, LARGEST_BLOB, || format!("read the file {oid}"))
     }
 
-    fn check_size(&self, oid: Oid, most: u64, what: impl Fn() -> String) -> Result<u64, RepoError> {
+    pub(super) fn check_size(&self, oid: Oid, most: u64, what: impl Fn() -> String) -> Result<u64, RepoError> {
         let header = self.gix.find_header(oid).map_err(|e| RepoError::broken(what(), e))?;
         if header.size() > most {
             return Err(RepoError::broken(what(), format!("it has {} bytes", header.size())));
@@ -98,9 +101,10 @@ impl Repo {
         if oid == self.empty_tree() {
             return Ok(Vec::new());
         }
-        self.check_size(oid, LARGEST_TREE, || format!("read the tree {oid}"))?;
-        let tree = self.gix.find_tree(oid).map_err(|e| RepoError::broken(format!("read the tree {oid}"), e))?;
-        let decoded = tree.decode().map_err(|e| RepoError::broken(format!("read the tree {oid}"), e))?;
+        let what = || format!("read the tree {oid}");
+        let bytes = self.remembered(oid, Kind::Tree, LARGEST_TREE, what)?;
+        let decoded = gix::objs::TreeRef::from_bytes(&bytes, self.gix.object_hash());
+        let decoded = decoded.map_err(|e| RepoError::broken(what(), e))?;
         let mut entries: Vec<Entry> = Vec::with_capacity(decoded.entries.len());
         let mut seen = HashSet::with_capacity(decoded.entries.len());
         for e in decoded.entries {
@@ -128,9 +132,9 @@ impl Repo {
     /// A commit's parts.
     pub fn commit(&self, oid: Oid) -> Result<CommitInfo, RepoError> {
         let what = || format!("read the commit {oid}");
-        self.check_size(oid, LARGEST_COMMIT, what)?;
-        let commit = self.gix.find_commit(oid).map_err(|e| RepoError::broken(what(), e))?;
-        let decoded = commit.decode().map_err(|e| RepoError::broken(what(), e))?;
+        let bytes = self.remembered(oid, Kind::Commit, LARGEST_COMMIT, what)?;
+        let decoded = gix::objs::CommitRef::from_bytes(&bytes, self.gix.object_hash());
+        let decoded = decoded.map_err(|e| RepoError::broken(what(), e))?;
         let author = decoded.author().map_err(|e| RepoError::broken(what(), e))?;
         Ok(CommitInfo {
             tree: decoded.tree(),
@@ -158,7 +162,7 @@ impl Repo {
 
     /// Writes a blob. After a crash it is there whole or not at all; not synced, see [`Self::sync_objects`].
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Oid, RepoError> {
-        self.write_whole(Kind::Blob, bytes)
+        self.write_object(Kind::Blob, bytes)
     }
 
     /// Writes a tree from entries in any order. Crash safety as for [`Self::write_blob`].
@@ -182,7 +186,7 @@ impl Repo {
         tree.entries.sort();
         let mut bytes = Vec::new();
         tree.write_to(&mut bytes)?;
-        self.write_whole(Kind::Tree, &bytes)
+        self.write_object(Kind::Tree, &bytes)
     }
 
     /// Writes a commit. Crash safety as for [`Self::write_blob`]; no ref moves.
@@ -203,7 +207,7 @@ impl Repo {
         };
         let mut bytes = Vec::new();
         commit.write_to(&mut bytes)?;
-        self.write_whole(Kind::Commit, &bytes)
+        self.write_object(Kind::Commit, &bytes)
     }
 
     /// Flushes objects just written to the disk, so that a ref synced after them never names what a power cut took.
@@ -248,19 +252,6 @@ impl Repo {
             Ok(None) => false,
             Err(_) => true,
         })
-    }
-
-    /// Writes an object, and once more where a power cut had left an empty file in its place: that one counts as there,
-    /// and would stay.
-    fn write_whole(&self, kind: Kind, bytes: &[u8]) -> Result<Oid, RepoError> {
-        sys::world::point(sys::world::Act::Object, self.common_dir())?;
-        let oid = self.write_object(kind, bytes)?;
-        let path = self.loose_path(oid);
-        if sys::fs::metadata(&path).is_ok_and(|m| m.len() == 0) {
-            sys::fs::remove_file(&path)?;
-            return self.write_object(kind, bytes);
-        }
-        Ok(oid)
     }
 
     pub(super) fn loose_path(&self, oid: Oid) -> PathBuf {
@@ -340,7 +331,7 @@ impl Repo {
             return Ok(());
         }
         let object = other.gix.find_object(oid).map_err(|e| RepoError::broken(what(), e))?;
-        self.write_whole(object.kind, &object.data).map(|_| ())
+        self.write_object(object.kind, &object.data).map(|_| ())
     }
 
     /// Who commits: as git decides it, or a name of ours where the person has set none.
@@ -429,5 +420,10 @@ mod tests {
         sys::fs::replace(&repo.loose_path(oid), b"").unwrap();
         assert_eq!(repo.write_blob(b"kept").unwrap(), oid);
         assert_eq!(repo.blob(oid).unwrap(), b"kept");
+        let long = repo.write_blob(&[b'k'; 5000]).unwrap();
+        sys::fs::remove_file(&repo.loose_path(long)).unwrap();
+        sys::fs::replace(&repo.loose_path(long), b"").unwrap();
+        assert_eq!(repo.write_blob(&[b'k'; 5000]).unwrap(), long);
+        assert_eq!(repo.blob(long).unwrap(), [b'k'; 5000]);
     }
 }

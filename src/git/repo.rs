@@ -1,14 +1,17 @@
 //! Finding and opening the repository, once, and what is fixed about it from then on.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use super::error::RepoError;
+use super::loose::Memory;
 use super::settings::Settings;
 use crate::sys;
 
 /// A repository as this process sees it.
 pub struct Repo {
     pub(super) gix: gix::Repository,
+    pub(super) memory: RefCell<Memory>,
     settings: Settings,
     common_dir: PathBuf,
     git_dir: PathBuf,
@@ -49,6 +52,8 @@ impl Repo {
         let options = gix::open::Options::default()
             .permissions(permissions)
             .lossy_config(true)
+            // A commit that somebody replaces for their own eyes is not what the branch holds.
+            .config_overrides(["core.useReplaceRefs=false"])
             .open_path_as_is(true)
             .object_store_slots(slots)
             .with(gix::sec::Trust::Full);
@@ -59,11 +64,12 @@ impl Repo {
         let settings = Settings::of(&gix);
         let here = here.and_then(|h| sys::fs::canonicalize(&h).ok());
         let main_worktree = super::main_worktree::find(&git_dir, &common_dir, here.as_deref(), &settings);
-        Ok(Self { gix, settings, common_dir, git_dir, main_worktree, here })
+        Ok(Self { gix, memory: RefCell::default(), settings, common_dir, git_dir, main_worktree, here })
     }
 
     /// Makes objects that other processes wrote meanwhile visible, however many packs they came in.
     pub fn refresh_objects(&mut self) {
+        self.forget_objects();
         if let Ok(gix) = opened(&self.git_dir, self.gix.open_options().clone()) {
             self.gix = gix;
         }

@@ -3,7 +3,7 @@
 //! Functions that write say what survives a crash. Files under `.work/` are opened without following links.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub(super) fn guarded() -> i32 {
 }
 
 fn regular(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
 /// Adds the path to an error, which the system leaves out.
@@ -41,13 +41,42 @@ pub fn plain(e: &io::Error) -> String {
 
 /// Reads a regular file whole; links are not followed, and a file over [`MAX_WHOLE_FILE`] is refused.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = open_read(path).map_err(|e| named(path, &e))?;
-    let size = file.metadata()?.len();
+    let file = OpenOptions::new().read(true).custom_flags(guarded()).open(path).map_err(|e| named(path, &e))?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(named(path, &not_regular()));
+    }
+    let size = meta.len();
     if size > MAX_WHOLE_FILE {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{}: {size} bytes", path.display())));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-    file.read_to_end(&mut bytes).map_err(|e| named(path, &e))?;
+    // What is appended meanwhile is read, too; and those below /proc say that they are empty.
+    let (want, most) = (usize::try_from(size).unwrap_or(0) + 1, usize::try_from(MAX_WHOLE_FILE).unwrap_or(usize::MAX));
+    read_on(&file, 0, want, most).map_err(|e| named(path, &e))
+}
+
+fn not_regular() -> io::Error {
+    io::Error::other("not a regular file")
+}
+
+/// Reads from `offset` to the end, `want` bytes as it is expected and `most` if there are more.
+fn read_on(file: &File, offset: u64, want: usize, most: usize) -> io::Result<Vec<u8>> {
+    let (mut bytes, mut done) = (vec![0; want.min(most)], 0);
+    loop {
+        if done == bytes.len() {
+            if done == most {
+                break;
+            }
+            bytes.resize((done * 2).max(4096).min(most), 0);
+        }
+        match file.read_at(&mut bytes[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    bytes.truncate(done);
     Ok(bytes)
 }
 
@@ -121,18 +150,7 @@ pub fn read_from(file: &File, offset: u64) -> io::Result<Vec<u8>> {
 pub fn read_up_to(file: &File, offset: u64, most: usize) -> io::Result<Vec<u8>> {
     let size = file.metadata()?.len();
     let want = usize::try_from(size.saturating_sub(offset)).unwrap_or(0).min(most);
-    let mut bytes = vec![0; want];
-    let mut done = 0;
-    while done < want {
-        match file.read_at(&mut bytes[done..], offset + done as u64) {
-            Ok(0) => break,
-            Ok(n) => done += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    bytes.truncate(done);
-    Ok(bytes)
+    read_on(file, offset, want, want)
 }
 
 /// Replaces a file by writing a sibling and renaming it. After a crash of the process the file holds the old bytes or
@@ -290,6 +308,17 @@ pub fn sync_paths(paths: &[PathBuf]) -> io::Result<()> {
     open.iter().try_for_each(|(path, file)| sync(file).map_err(|e| named(path, &e)))
 }
 
+/// Sets what stands in a file from `offset` on going to the disk, and does not wait for it: a sync of another file, or a later
+/// one of this, takes it along.
+pub fn set_going(path: &Path, offset: u64) {
+    #[cfg(target_os = "linux")]
+    if let Ok(file) = open_read(path) {
+        let _ = rustix::fs::fadvise(&file, offset, None, rustix::fs::Advice::DontNeed);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (path, offset);
+}
+
 /// Writes over the beginning of a private file, which is made where it is missing. After a crash the file may be there
 /// without the bytes.
 pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -308,8 +337,14 @@ pub fn create_dir_all(path: &Path) -> io::Result<()> {
 
 /// Creates a directory that only its owner may enter; a link in its place is refused.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    create_dir_all(path)?;
-    let meta = metadata(path)?;
+    // Hardly ever is it to be made.
+    let meta = match metadata(path) {
+        Ok(meta) => meta,
+        Err(_) => {
+            create_dir_all(path)?;
+            metadata(path)?
+        }
+    };
     if !meta.is_dir() {
         return Err(io::Error::other(format!("{}: not a folder", path.display())));
     }
