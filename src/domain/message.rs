@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::causal::Fold;
 use super::event::Event;
+use super::record::apart;
 use super::time::Timestamp;
 
 /// Message types with a meaning of their own; free-form mail has none.
@@ -36,6 +37,9 @@ const KNOWN_FIELDS: &[&str] = &[
     "metadata",
     "adopted",
 ];
+
+/// A name that an adopted record's own members stand under, and that is none of them.
+const APART: &str = crate::domain::record::APART;
 
 /// A message and what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -90,22 +94,33 @@ impl Message {
     }
 
     fn apply_sent(&mut self, e: &Event) {
-        let text = |name: &str| e.text(name).unwrap_or_default().to_owned();
-        self.sent = true;
-        self.from = e.text("from").unwrap_or(&e.actor).to_owned();
-        self.to = text("to");
-        self.subject = text("subject");
-        self.body = text("body");
-        let kind = e.text("message_type").or_else(|| e.text("type"));
-        self.message_type = kind.filter(|t| !t.is_empty()).map(str::to_owned);
-        self.timestamp = e.text("timestamp").and_then(|t| t.parse().ok()).unwrap_or(e.at);
-        self.priority = e.text("priority").unwrap_or("normal").to_owned();
-        self.metadata = e.data.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
+        let text = |name: &str| e.text(name).filter(|t| !t.is_empty()).map(str::to_owned);
+        if !std::mem::replace(&mut self.sent, true) {
+            self.from = e.actor.clone();
+            self.timestamp = e.at;
+            "normal".clone_into(&mut self.priority);
+        }
+        // A second event of one message says more of it, or the same: what it leaves out or empty it does not deny.
+        let set = |field: &mut String, new: Option<String>| {
+            if let Some(new) = new {
+                *field = new;
+            }
+        };
+        set(&mut self.from, text("from"));
+        set(&mut self.to, text("to"));
+        set(&mut self.subject, text("subject"));
+        set(&mut self.body, text("body"));
+        set(&mut self.priority, text("priority"));
+        self.message_type = text("message_type").or_else(|| text("type")).or(self.message_type.take());
+        self.timestamp = e.text("timestamp").and_then(|t| t.parse().ok()).unwrap_or(self.timestamp);
+        self.metadata.extend(e.data.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default());
         if let Some(at) = e.text("read_at").and_then(|t| t.parse().ok()) {
             self.read(e, at);
         }
-        let foreign = e.data.iter().filter(|(k, _)| !KNOWN_FIELDS.contains(&k.as_str()));
-        self.extra = foreign.map(|(k, v)| (k.clone(), v.clone())).collect();
+        let is_adopted = e.data.get("adopted") == Some(&Value::Bool(true));
+        let is_own = |name: &str| KNOWN_FIELDS.contains(&name) || (is_adopted && name == APART);
+        let foreign = e.data.iter().filter(|(k, _)| !is_own(k));
+        self.extra.extend(foreign.chain(apart(&e.data)).map(|(k, v)| (k.clone(), v.clone())));
     }
 
     fn read(&mut self, e: &Event, at: Timestamp) {
@@ -150,6 +165,24 @@ mod tests {
     use crate::domain::causal::testing::event;
     use crate::domain::causal::{Folded, fold};
     use serde_json::json;
+
+    #[test]
+    fn a_second_event_of_a_message_takes_nothing_of_it_away() {
+        let full = json!({"message_id": "msg-1", "from": "py", "to": "ceo", "subject": "Help", "body": "broken",
+            "message_type": "HELP", "priority": "urgent", "metadata": {"k": 1}, "ticket": 7, "adopted": true});
+        let short = json!({"message_id": "msg-1", "from": "py", "to": "ceo", "subject": "Help", "body": ""});
+        let alone: Folded<Message> = fold(vec![event("mail.sent", 1, "e1", None, full.clone())]);
+        for (first, second) in [(full.clone(), short.clone()), (short, full)] {
+            let f: Folded<Message> =
+                fold(vec![event("mail.sent", 1, "e1", None, first), event("mail.sent", 2, "e2", None, second)]);
+            let of = |f: &Folded<Message>| {
+                let mut r = f.state.record();
+                r.remove("timestamp");
+                r
+            };
+            assert_eq!(of(&f), of(&alone));
+        }
+    }
 
     #[test]
     fn the_first_reading_counts() {

@@ -9,6 +9,9 @@ use super::id::AgentId;
 use super::order::{KNOWN_FIELDS, PLAIN_FIELDS};
 use super::text::is_steering;
 
+/// Where in an event's data those members of an adopted record stand that are called like one of the event's own.
+pub const APART: &str = "members";
+
 /// The events that lead from the record we wrote to the one that is there now.
 ///
 /// A field that is missing is unchanged: a writer that does not know it leaves it out. What is to go is given empty.
@@ -23,11 +26,17 @@ pub fn changed_order(base: &Map<String, Value>, now: &Map<String, Value>) -> Vec
             changes.insert(field.to_owned(), new.cloned().unwrap_or_default());
         }
     }
+    // A program that keeps the order above this one as a field of the record.
+    let above = |r: &Map<String, Value>| r.get("metadata").and_then(|m| m.get("parent")).cloned();
+    if let Some(parent) = now.get("parent").filter(|p| p.is_string() && Some(*p) != above(base).as_ref()) {
+        changes.insert("metadata.parent".to_owned(), parent.clone());
+    }
     let metadata = |r: &Map<String, Value>| r.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
     let (old_meta, new_meta) = (metadata(base), metadata(now));
     for key in old_meta.keys().chain(new_meta.keys()).collect::<BTreeSet<_>>() {
         if is_there(now, "metadata") && old_meta.get(key) != new_meta.get(key) {
-            changes.insert(format!("metadata.{key}"), new_meta.get(key).cloned().unwrap_or_default());
+            let new = new_meta.get(key).cloned().unwrap_or_default();
+            changes.entry(format!("metadata.{key}")).or_insert(new);
         }
     }
     for (key, value) in now.iter().filter(|(k, _)| !KNOWN_FIELDS.contains(&k.as_str())) {
@@ -49,6 +58,17 @@ pub fn changed_order(base: &Map<String, Value>, now: &Map<String, Value>) -> Vec
         }
     }
     drafts
+}
+
+/// In how many fields and members of sets a record differs from another.
+pub fn count_changes(base: &Map<String, Value>, now: &Map<String, Value>) -> usize {
+    let members = |d: &Draft, name: &str| match d.data.get(name) {
+        Some(Value::Array(list)) => list.len(),
+        Some(Value::Object(map)) => map.len(),
+        _ => 0,
+    };
+    let weight = |d: &Draft| ["changes", "added", "removed"].into_iter().map(|name| members(d, name)).sum::<usize>();
+    changed_order(base, now).iter().map(|d| weight(d).max(1)).sum()
 }
 
 fn changed_sets(id: &str, base: &Map<String, Value>, now: &Map<String, Value>, actor: &AgentId) -> Vec<Draft> {
@@ -96,22 +116,56 @@ fn field_of<'a>(r: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {
 
 /// The event that explains a work order line which none explains.
 pub fn adopted_order(record: &Map<String, Value>) -> Draft {
-    let mut data = record.clone();
-    let id = data.shift_remove("id").unwrap_or_default();
-    let mut all = Map::from_iter([("work_order_id".to_owned(), id)]);
-    all.append(&mut data);
+    draft("created", &author(record, "created_by"), adopted("work_order_id", record))
+}
+
+/// The data of an event that carries a record. What of its members is called like one of the event's own stands apart.
+fn adopted(id: &str, record: &Map<String, Value>) -> Value {
+    let own = [id, "adopted", APART];
+    let mut all = Map::from_iter([(id.to_owned(), record.get("id").cloned().unwrap_or_default())]);
+    let rest = record.iter().filter(|(k, _)| *k != "id");
+    let (apart, plain): (Vec<_>, Vec<_>) = rest.partition(|(k, _)| own.contains(&k.as_str()));
+    let copied = |(k, v): (&String, &Value)| (k.clone(), v.clone());
+    all.extend(plain.into_iter().map(copied));
+    if !apart.is_empty() {
+        all.insert(APART.to_owned(), Value::Object(apart.into_iter().map(copied).collect()));
+    }
     all.insert("adopted".to_owned(), true.into());
-    draft("created", &author(record, "created_by"), Value::Object(all))
+    Value::Object(all)
+}
+
+/// The members of an adopted record that stand apart, by name.
+pub fn apart(data: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    let is_adopted = data.get("adopted") == Some(&Value::Bool(true));
+    data.get(APART).filter(|_| is_adopted).and_then(Value::as_object).into_iter().flatten()
+}
+
+/// What the record of a message says that is empty in the one that is known, as another event that says it was sent; `None`
+/// where it says nothing more.
+pub fn fuller_message(known: &Map<String, Value>, record: &Map<String, Value>) -> Option<Draft> {
+    let is_empty = |v: &Value| match v {
+        Value::String(text) => text.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        other => other.is_null(),
+    };
+    let is_default = |field: &str, v: &Value| is_empty(v) || (field == "priority" && v == "normal");
+    let more = |(field, v): &(&String, &Value)| match field.as_str() {
+        "id" | "from" | "to" | "timestamp" | "read_at" | "message_id" | "adopted" | APART => false,
+        "type" => !is_empty(v) && !record.contains_key("message_type") && is_empty(&known["message_type"]),
+        name => !is_default(name, v) && known.get(name).is_none_or(|have| is_default(name, have)),
+    };
+    let more: Map<String, Value> = record.iter().filter(more).map(|(k, v)| (k.clone(), v.clone())).collect();
+    if more.is_empty() {
+        return None;
+    }
+    let kept = ["id", "from", "to", "subject", "timestamp"].into_iter().map(|k| (k.to_owned(), known[k].clone()));
+    let all: Map<String, Value> = kept.chain(more).collect();
+    Some(Draft::new("mail.sent", &author(&all, "from"), adopted("message_id", &all)))
 }
 
 /// The event that explains a message line which none explains.
 pub fn adopted_message(record: &Map<String, Value>) -> Draft {
-    let mut data = record.clone();
-    let id = data.shift_remove("id").unwrap_or_default();
-    let mut all = Map::from_iter([("message_id".to_owned(), id)]);
-    all.append(&mut data);
-    all.insert("adopted".to_owned(), true.into());
-    Draft::new("mail.sent", &author(record, "from"), Value::Object(all))
+    Draft::new("mail.sent", &author(record, "from"), adopted("message_id", record))
 }
 
 /// That somebody set `read_at` in a message line.
@@ -208,6 +262,40 @@ mod tests {
             "dependencies": [], "metadata": {}}));
         let kinds: Vec<String> = changed_order(&base, &emptied).into_iter().map(|d| d.kind).collect();
         assert_eq!(kinds, ["work_order.updated", "work_order.labels_changed", "work_order.dependency_removed"]);
+    }
+
+    #[test]
+    fn a_member_that_is_called_like_one_of_the_event_stands_apart() {
+        let line = map(json!({"id": "mr-1", "title": "t", "work_order_id": "wo-9", "adopted": 7, "members": [1]}));
+        let data = adopted_order(&line).data;
+        assert_eq!(
+            (&data["work_order_id"], &data["adopted"], &data["title"]),
+            (&json!("mr-1"), &json!(true), &json!("t"))
+        );
+        assert_eq!(data["members"], json!({"work_order_id": "wo-9", "adopted": 7, "members": [1]}));
+        let mail = map(json!({"id": "msg-1", "to": "ceo", "message_id": "msg-2"}));
+        assert_eq!(adopted_message(&mail).data["message_id"], "msg-1");
+    }
+
+    #[test]
+    fn of_a_fuller_record_of_a_message_what_is_missing_is_taken() {
+        let known =
+            map(json!({"id": "msg-1", "from": "py", "to": "ceo", "subject": "s", "body": "", "message_type": null,
+            "timestamp": "t", "read_at": null, "priority": "normal", "metadata": {}}));
+        let full = map(json!({"id": "msg-1", "from": "go", "to": "ceo", "subject": "x", "body": "b", "type": "HELP",
+            "priority": "low", "ticket": 7}));
+        let data = fuller_message(&known, &full).unwrap().data;
+        assert_eq!((&data["from"], &data["subject"], &data["body"]), (&json!("py"), &json!("s"), &json!("b")));
+        assert_eq!((&data["type"], &data["priority"], &data["ticket"]), (&json!("HELP"), &json!("low"), &json!(7)));
+        assert_eq!(fuller_message(&known, &known), None);
+    }
+
+    #[test]
+    fn the_order_above_is_found_where_others_keep_it() {
+        let base = map(json!({"id": "wo-1", "metadata": {"k": 1, "parent": "wo-0"}}));
+        let drafts = changed_order(&base, &map(json!({"id": "wo-1", "parent": "wo-2", "metadata": {"k": 1}})));
+        assert_eq!(drafts[0].data["changes"], json!({"metadata.parent": "wo-2"}));
+        assert!(changed_order(&base, &map(json!({"id": "wo-1", "parent": "wo-0"}))).is_empty());
     }
 
     #[test]

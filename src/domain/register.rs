@@ -14,6 +14,9 @@ pub struct Written {
     /// It was written by a creation of its subject, which knows of no later change.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub creation: bool,
+    /// Its event does not say what its writer knew. Whoever changes a subject knows how that began, whatever the clocks say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blind: bool,
 }
 
 /// The writes that no later one knew of. Usually one.
@@ -26,7 +29,8 @@ impl Register {
     pub fn write(&mut self, value: Value, event: &Event, knows: &dyn Fn(&str) -> bool) {
         self.0.retain(|w| !knows(&w.key.id));
         let creation = event.kind == "work_order.created";
-        self.0.push(Written { key: event.key(), by: event.actor.clone(), value, creation });
+        let blind = event.prev.is_none();
+        self.0.push(Written { key: event.key(), by: event.actor.clone(), value, creation, blind });
         self.0.sort_by(|a, b| a.key.cmp(&b.key));
     }
 

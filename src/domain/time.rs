@@ -83,16 +83,27 @@ impl FromStr for Timestamp {
         let (secs, nanos) = if let Ok(t) = DateTime::parse_from_rfc3339(text) {
             (t.timestamp(), t.timestamp_subsec_nanos())
         } else {
-            let naive = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
-                .iter()
-                .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-                .or_else(|| NaiveDateTime::parse_from_str(&format!("{text}T00:00:00"), "%Y-%m-%dT%H:%M:%S").ok())
-                .or_else(|| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%:z").ok().map(|t| t.naive_utc()))
-                .ok_or_else(bad)?;
+            let naive = loose(text).ok_or_else(bad)?;
             (naive.and_utc().timestamp(), naive.and_utc().timestamp_subsec_nanos())
         };
         if (0..=LAST_SECOND).contains(&secs) { Ok(Self { secs, nanos: nanos.min(999_999_999) }) } else { Err(bad()) }
     }
+}
+
+/// A time with a space for the T, without seconds, with an offset that has no colon, or a date alone.
+fn loose(text: &str) -> Option<NaiveDateTime> {
+    let (day, rest) = (text.get(..10)?, text.get(10..)?);
+    let clock = match rest.strip_prefix(['T', 't', ' ']) {
+        Some(clock) => clock.strip_suffix(['Z', 'z']).map_or_else(|| clock.to_owned(), |c| format!("{c}+00:00")),
+        None if rest.is_empty() => "00:00".to_owned(),
+        None => return None,
+    };
+    let text = format!("{day}T{clock}");
+    let with_offset = |form| DateTime::parse_from_str(&text, form).ok().map(|t| t.naive_utc());
+    let without = |form| NaiveDateTime::parse_from_str(&text, form).ok();
+    let forms = ["%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%z"];
+    let found = forms.into_iter().find_map(with_offset);
+    found.or_else(|| ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"].into_iter().find_map(without))
 }
 
 impl Serialize for Timestamp {

@@ -184,7 +184,8 @@ class Register:
     strongest: object = None
 
     def write(self, by: Placed, value: object) -> None:
-        if creates(by) and any(by.knows(other) and not creates(other) for other, _ in self.heads):
+        if creates(by) and any((by.knows(other) or other.event.prev is None) and not creates(other)
+                               for other, _ in self.heads):
             return
         kept = [head for head in self.heads if not by.knows(head[0]) and head[0] != by]
         self.heads = kept + [(by, value)]
@@ -327,8 +328,13 @@ class Order:
         self.set_fields(by, fields)
 
     def on_updated(self, by: Placed, data: Json) -> None:
-        if isinstance(changes := data.get("changes"), dict):
-            self.set_fields(by, changes)
+        if not isinstance(changes := data.get("changes"), dict):
+            return
+        released = data.get("released")
+        if isinstance(released, str) and "assignee" in changes:
+            self.contested = [c for c in self.contested
+                              if c["agent"] not in (released, changes["assignee"])]
+        self.set_fields(by, changes)
 
     def on_status_changed(self, by: Placed, data: Json) -> None:
         self.set_fields(by, {"status": data.get("to_status")})
@@ -394,6 +400,8 @@ class Order:
                 self.dependencies.replace(by, dependencies(value, by.event))
             elif name == "metadata" and isinstance(value, dict):
                 self._replace_metadata(by, value)
+            elif name == "parent" and is_text_or_null(value):
+                self.metadata["parent"].write(by, REMOVED if value is None else value)
             elif name.startswith("metadata."):
                 entry = self.metadata[name.removeprefix("metadata.")]
                 entry.write(by, REMOVED if value is None else value)

@@ -98,7 +98,11 @@ fn what_needs_a_person_is_named_with_the_way_on() {
              \"actor\":\"ceo\",\"prev\":[],\"data\":{{\"work_order_id\":\"{id}\",\"agent\":\"{agent}\"}}}}\n"
         )
     };
-    std::fs::write(&log, format!("{text}{}{}no json at all\n", event(1, "a/x"), event(2, "b/y"))).unwrap();
+    let renamed = format!(
+        "{{\"event_id\":\"evt-py3\",\"event_type\":\"work_order.updated\",\"timestamp\":\"2026-01-06T12:00:03.000Z\",\
+         \"actor\":\"ceo\",\"prev\":[],\"data\":{{\"work_order_id\":\"{id}\",\"changes\":{{\"title\":\"Other\"}}}}}}\n"
+    );
+    std::fs::write(&log, format!("{text}{}{}{renamed}no json at all\n", event(1, "a/x"), event(2, "b/y"))).unwrap();
     let s = desk.json(&["status"]);
     let kinds: Vec<&str> = s["attention"].as_array().unwrap().iter().map(|a| a["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["stopped", "conflict", "contested", "quarantine"], "{s}");

@@ -266,12 +266,22 @@ pub fn release(order: &Order, id: &OrderId, actor: &AgentId) -> Decided {
     let Some(holder) = order.assignee() else {
         return Err(Refusal::state(format!("nobody holds {id}")));
     };
+    let gives_up = |agent: &str, next: Option<&str>| {
+        let data = json!({"work_order_id": id, "changes": {"assignee": next}, "released": agent});
+        draft("updated", actor, data)
+    };
+    // A claim that came too late is given up before anybody else's.
+    if holder != actor.as_str() && order.contested().iter().any(|c| c.agent == actor.as_str()) {
+        return Ok(vec![gives_up(actor.as_str(), Some(holder))]);
+    }
     if holder != actor.as_str() && actor.as_worker().is_some() {
         return Err(Refusal::new(Why::NotPermitted, format!("{id} is held by {holder}, not by you ({actor})")));
     }
-    let mut drafts = vec![released(id, actor)];
-    if matches!(order.status(), "assigned" | "in_progress") {
-        drafts.push(status(id, order.status(), "open", actor));
+    let next = order.contested().iter().map(|c| c.agent.as_str()).find(|a| *a != holder);
+    let mut drafts = vec![gives_up(holder, next)];
+    let then = if next.is_some() { "assigned" } else { "open" };
+    if matches!(order.status(), "assigned" | "in_progress") && order.status() != then {
+        drafts.push(status(id, order.status(), then, actor));
     }
     Ok(drafts)
 }

@@ -7,8 +7,9 @@
 use serde_json::Value;
 
 use super::fold::{fits, tag};
-use super::{Closing, DEFAULT_PRIORITY, KNOWN_FIELDS, Order, PLAIN_FIELDS};
+use super::{Closing, KNOWN_FIELDS, Order, PLAIN_FIELDS};
 use crate::domain::event::Event;
+use crate::domain::record::{APART, apart};
 use crate::domain::register::Register;
 
 impl Order {
@@ -20,16 +21,13 @@ impl Order {
         }
         for field in PLAIN_FIELDS {
             let value = match *field {
-                "issue_type" => e.data.get("issue_type").or_else(|| e.data.get("type")),
+                "issue_type" => e.data.get("issue_type").filter(|t| !t.is_null()).or_else(|| e.data.get("type")),
                 name => e.data.get(name),
             };
-            // A second creation of one id sets what it carries, and nothing else.
-            let value = match value.filter(|v| fits(field, v)) {
-                Some(v) => v.clone(),
-                None if again => continue,
-                None => default_of(field),
-            };
-            begin(self.fields.entry((*field).to_owned()).or_default(), value, e, knows);
+            // It sets what it carries, and nothing else: what no event says has its default.
+            if let Some(value) = value.filter(|v| fits(field, v)) {
+                begin(self.fields.entry((*field).to_owned()).or_default(), value.clone(), e, knows);
+            }
         }
         if let Some(agent) = e.text("assignee").filter(|a| !a.is_empty() && !self.is_decided("assignee", knows)) {
             self.claim(agent, e, knows);
@@ -52,7 +50,9 @@ impl Order {
         if let Some(parent) = e.text("parent") {
             begin(self.metadata.entry("parent".to_owned()).or_default(), parent.into(), e, knows);
         }
-        for (k, v) in e.data.iter().filter(|(k, _)| !KNOWN_FIELDS.contains(&k.as_str())) {
+        let is_adopted = e.data.get("adopted") == Some(&Value::Bool(true));
+        let is_own = |name: &str| KNOWN_FIELDS.contains(&name) || (is_adopted && name == APART);
+        for (k, v) in e.data.iter().filter(|(k, _)| !is_own(k)).chain(apart(&e.data)) {
             begin(self.extra.entry(k.clone()).or_default(), v.clone(), e, knows);
         }
         let closes = self.writes("status").iter().any(|w| w.key == e.key() && w.value == "closed");
@@ -75,17 +75,8 @@ impl Order {
 
 /// Writes what a creation says, unless it would replace what another event than a creation wrote.
 fn begin(register: &mut Register, value: Value, e: &Event, knows: &dyn Fn(&str) -> bool) {
-    if !register.writes().iter().any(|w| !w.creation && knows(&w.key.id)) {
+    if !register.writes().iter().any(|w| !w.creation && (w.blind || knows(&w.key.id))) {
         register.write(value, e, knows);
-    }
-}
-
-fn default_of(field: &str) -> Value {
-    match field {
-        "status" => "open".into(),
-        "priority" => DEFAULT_PRIORITY.into(),
-        "issue_type" => "task".into(),
-        _ => "".into(),
     }
 }
 
@@ -169,6 +160,17 @@ mod tests {
         ]);
         assert_eq!((o.title(), o.status(), o.closings.len()), ("orig", "closed", 1));
         assert_eq!(o.labels().collect::<Vec<_>>(), ["a", "b", "x"]);
+    }
+
+    #[test]
+    fn a_change_that_does_not_say_what_it_knew_knew_the_creation_whatever_the_clocks_say() {
+        let ours = json!({"title": "orig", "priority": 2});
+        let o = order(vec![
+            event("work_order.updated", 2, "u", None, json!({"changes": {"title": "new", "priority": 0}})),
+            event("work_order.status_changed", 3, "s", None, json!({"to_status": "in_progress"})),
+            event("work_order.created", 9, "c", Some(&[]), ours),
+        ]);
+        assert_eq!((o.title(), o.priority(), o.status(), o.conflicts().len()), ("new", 0, "in_progress", 0));
     }
 
     #[test]

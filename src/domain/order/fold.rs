@@ -53,6 +53,12 @@ impl Order {
             match name.as_str() {
                 "type" => self.write("issue_type", value.clone(), e, knows),
                 field if PLAIN_FIELDS.contains(&field) => self.write(field, value.clone(), e, knows),
+                "assignee" if e.text("released").is_some() => {
+                    // Who comes after moves up; the value says who that is to those who do not know of claims.
+                    self.decide("assignee", e);
+                    let agent = e.text("released").unwrap_or_default();
+                    self.claims.retain(|c| c.agent != agent || !knows(&c.key.id));
+                }
                 "assignee" => {
                     self.decide("assignee", e);
                     // Whoever is named by an update holds it: this is a decision, no claim.
@@ -62,8 +68,11 @@ impl Order {
                         self.claims.insert(0, Claim { agent: agent.to_owned(), key: e.key(), by: e.actor.clone() });
                     }
                 }
+                "parent" if value.is_string() || value.is_null() => {
+                    self.metadata.entry("parent".to_owned()).or_default().write(value.clone(), e, knows);
+                }
                 "metadata" => {
-                    let new = value.as_object().cloned().unwrap_or_default();
+                    let Some(new) = value.as_object().cloned() else { continue };
                     let old: Vec<String> = self.metadata.keys().filter(|k| !new.contains_key(*k)).cloned().collect();
                     for k in old {
                         self.metadata.entry(k).or_default().write(Value::Null, e, knows);
@@ -72,8 +81,9 @@ impl Order {
                         self.metadata.entry(k).or_default().write(v, e, knows);
                     }
                 }
-                "labels" => self.set_labels(value, e, knows),
-                "dependencies" => self.set_dependencies(value, e, knows),
+                "labels" if value.is_array() => self.set_labels(value, e, knows),
+                "dependencies" if value.is_array() => self.set_dependencies(value, e, knows),
+                "labels" | "dependencies" | "parent" => {}
                 "id" | "created_at" | "updated_at" => {}
                 "created_by" => self.created_by = value.as_str().map(str::to_owned).or(self.created_by.take()),
                 other => match other.strip_prefix("metadata.") {
@@ -338,6 +348,45 @@ mod tests {
         assert_eq!(ids, ["e2", "e3", "e5"]);
         let kept = o.comments().next().unwrap().body.len();
         assert!((LONGEST_BODY_READ..LONGEST_BODY_READ + 8).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn a_set_given_as_something_else_changes_nothing() {
+        for nothing in [json!(null), json!("x"), json!(7)] {
+            let all = json!({"title": "T", "labels": ["a"], "metadata": {"k": 1}, "dependencies": [{"depends_on_id": "wo-2"}]});
+            let changes = json!({"changes": {"labels": nothing, "metadata": nothing, "dependencies": nothing}});
+            let create = event("work_order.created", 1, "e1", None, all);
+            let o = order(vec![create.clone(), event("work_order.updated", 2, "e2", None, changes)]);
+            let mut without = order(vec![create]);
+            without.updated_at = o.updated_at;
+            assert_eq!(o, without);
+        }
+    }
+
+    #[test]
+    fn the_order_above_may_be_given_as_a_field() {
+        let set = |parent: Value| {
+            let change = event("work_order.updated", 2, "e2", None, json!({"changes": {"parent": parent}}));
+            order(vec![created(), change]).parent()
+        };
+        assert_eq!((set(json!("wo-9")), set(json!(null)), set(json!(7))), (Some("wo-9".to_owned()), None, None));
+    }
+
+    #[test]
+    fn who_gives_an_order_back_gives_back_their_own_claim_and_the_next_moves_up() {
+        let claim = |ms, id, agent: &str| event("work_order.assigned", ms, id, Some(&["e1"]), json!({"agent": agent}));
+        let release = |agent: &str| {
+            let data = json!({"changes": {"assignee": null}, "released": agent});
+            order(vec![
+                created(),
+                claim(2, "e2", "a"),
+                claim(3, "e3", "b"),
+                claim(4, "e4", "c"),
+                event("work_order.updated", 5, "e5", Some(&["e2", "e3", "e4"]), data),
+            ])
+        };
+        assert_eq!((release("a").assignee(), release("a").contested().len()), (Some("b"), 1));
+        assert_eq!((release("b").assignee(), release("b").contested().len()), (Some("a"), 1));
     }
 
     #[test]
