@@ -152,6 +152,11 @@ fn reserve(session: &mut Session, id: &OrderId, wish: &Wish, base: &Base) -> Res
                 return Err(Fault::conflict(format!("{id} is already with {holder}")));
             }
             if order.assignee() == Some(actor.as_str()) && *actor.as_str() != *slot.agent.as_str() {
+                if super::exclusive::was_claimed_elsewhere(tx, id)? {
+                    let what = format!("{id} is held by {actor}, who claimed it on another machine");
+                    let hint = format!("dispatch it there, or give it back first: git vermas wo release {id}");
+                    return Err(Fault::conflict(what).hint(hint));
+                }
                 let data = serde_json::json!({"work_order_id": id, "changes": {"assignee": slot.agent}});
                 tx.emit(&crate::domain::Draft::new("work_order.updated", &actor, data))?;
             }

@@ -34,7 +34,8 @@ pub fn claim(session: &mut Session, text: &str) -> Result<(OrderId, bool), Fault
     Ok((id, done))
 }
 
-fn was_claimed_elsewhere(tx: &mut Tx<'_>, id: &OrderId) -> Result<bool, Fault> {
+/// Whether the last claim of an order came here from another clone: whoever goes by the same name there is another.
+pub(super) fn was_claimed_elsewhere(tx: &mut Tx<'_>, id: &OrderId) -> Result<bool, Fault> {
     let events = tx.view()?.events_of(&format!("order/{id}"))?;
     let Some(claim) = events.iter().rfind(|e| e.kind == "work_order.assigned") else { return Ok(false) };
     Ok(tx.is_from_elsewhere(&claim.id)?)

@@ -215,6 +215,14 @@ fn batch_wish(
     if let Some(other) = map.keys().find(|k| !known.contains(&k.as_str())) {
         return Err(format!("'{other}' is no field of a new work order (known: {})", known.join(", ")));
     }
+    let told =
+        ["created_at", "updated_at", "created_by"].into_iter().find(|k| map.get(*k).is_some_and(|v| !v.is_null()));
+    if let Some(told) = told {
+        return Err(format!("'{told}' cannot be given, a new work order says what is true of it; leave it out"));
+    }
+    if text("status")?.is_some_and(|s| s != "open") {
+        return Err("a new work order is open: leave 'status' out, and change it with git vermas wo update".to_owned());
+    }
     let order = NewOrder {
         title: text("title")?.ok_or("'title' is missing")?,
         description: text("description")?.unwrap_or_default(),

@@ -88,11 +88,11 @@ fn commit(store: &Store, text: &str) -> Result<Option<(Point, AsOf)>, Fault> {
     // What was fetched from a remote stands beside git's own places; `origin/vermas/state` means that, too.
     let named = repo.commit_named(text).or_else(|| repo.commit_named(&format!("refs/vermas/remotes/{text}")));
     let Some(oid) = named else { return Ok(None) };
-    let info = repo.commit(oid)?;
-    if !store.holds_events(oid)? && !crate::store::is_root(repo, &info) {
+    if !store.is_of_the_state(oid)? {
         return Err(Fault::not_found(format!("{} is no commit of the state branch: it holds no events", quoted(text)))
             .hint(format!("see the state's commits: git log {}", store.places().branch())));
     }
+    let info = repo.commit(oid)?;
     let at = Timestamp::from_millis(info.author.seconds.saturating_mul(1000));
     Ok(Some((Point::Commit(oid), AsOf { at, commit: Some(oid), event: None })))
 }

@@ -251,6 +251,7 @@ impl From<StoreError> for Fault {
             StoreError::Cache { .. } => Self::failed(text).hint("git vermas rebuild"),
             StoreError::TooMuch { .. } => Self::failed(text)
                 .hint("nothing of it was taken over; the branch it comes from is to be put back to a commit before it"),
+            StoreError::Rewritten => Self::failed(text).hint("read it anew: git vermas rebuild"),
             StoreError::Raced => Self::failed(text).hint("nothing is lost; try again"),
             StoreError::Busy { .. } => Self::failed(text).hint("see what runs: git vermas doctor"),
         }

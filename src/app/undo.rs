@@ -206,7 +206,7 @@ fn commit(session: &mut Session, name: &str) -> Result<Option<Vec<Event>>, Fault
     }
     let repo = session.store.repo();
     let Some(oid) = repo.commit_named(name) else { return Ok(None) };
-    if !session.store.holds_events(oid)? {
+    if !session.store.is_of_the_state(oid)? {
         return Err(Fault::not_found(format!("{} is no commit of the state branch", quoted(name)))
             .hint("commits and events: git vermas log"));
     }

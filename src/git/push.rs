@@ -207,6 +207,16 @@ impl Configured {
         }
     }
 
+    /// Whether objects are missing here of what was last seen of a branch there: git takes them for known, and asks for
+    /// nothing that it could put them back from.
+    fn has_gaps(&self, branch_ref: &str) -> Result<bool, GitError> {
+        let ours = tracking_ref(&self.name, branch_ref);
+        match self.at(&ours)? {
+            Some(oid) => Ok(!super::history::is_complete(&self.git, &oid).unwrap_or(true)),
+            None => Ok(rev_parse(&self.git, &ours)?.is_some()),
+        }
+    }
+
     /// Whether a commit came without its files: in a partial clone, where the person's own fetch was there first.
     fn is_hollow(&self, oid: &str) -> Result<bool, GitError> {
         let key = format!("remote.{}.promisor", self.name);
@@ -224,6 +234,7 @@ impl Remote for Configured {
     fn bring(&self, branch_ref: &str) -> Result<Result<String, String>, GitError> {
         match self.fetch(branch_ref, false)? {
             Ok(oid) if self.is_hollow(&oid)? => self.fetch(branch_ref, true),
+            Err(_) if self.has_gaps(branch_ref)? => self.fetch(branch_ref, true),
             other => Ok(other),
         }
     }

@@ -10,9 +10,9 @@ use super::cache::sum;
 use super::error::{Result, StoreError};
 use super::fold::events_of;
 use super::lines::Parts;
-use super::write::Tx;
+use super::tx::Tx;
 use crate::domain::causal::{Folded, fold};
-use crate::domain::event::Event;
+use crate::domain::event::{Draft, Event};
 use crate::domain::order::Order;
 use crate::domain::{RefId, Timestamp, record};
 use crate::sys::fs::{self, Stamp};
@@ -188,21 +188,35 @@ impl Tx<'_> {
             seen.insert(id.to_owned());
             return Ok(false);
         }
-        let faulty = |tx: &mut Self, reason: &str| {
-            tx.set_aside(table.file_name(), number, text, reason)?;
-            Ok(false)
+        let reason = match wire_json::record(text) {
+            Ok(map) => return self.adopt_record(table, number, map, text, seen, counts).map(|()| false),
+            Err(reason) => reason,
         };
-        let (map, text) = match wire_json::object(text) {
-            Ok(m) => (m, text),
-            Err(reason) => {
-                let is_record = |m: &Map<String, Value>| m.get("id").is_some_and(Value::is_string);
-                let Some((map, whole, torn)) = wire_json::salvage(text, is_record) else {
-                    return faulty(self, &reason);
-                };
-                self.set_aside(table.file_name(), number, torn, "a torn line; the record behind it was taken")?;
-                (map, whole)
+        let is_record = |m: &Map<String, Value>| m.get("id").is_some_and(Value::is_string);
+        let pieces = wire_json::pieces(text, |text| wire_json::object(text).ok().filter(is_record));
+        if pieces.whole.is_empty() {
+            self.set_aside(table.file_name(), number, text, &reason)?;
+        } else {
+            for torn in pieces.torn {
+                self.set_aside(table.file_name(), number, torn, "a torn line; the record beside it was taken")?;
             }
-        };
+        }
+        for (_, text, map) in pieces.whole {
+            self.adopt_record(table, number, map, text, seen, counts)?;
+        }
+        Ok(false)
+    }
+
+    fn adopt_record(
+        &mut self,
+        table: Table,
+        number: u64,
+        map: Map<String, Value>,
+        text: &[u8],
+        seen: &mut BTreeSet<String>,
+        counts: bool,
+    ) -> Result<()> {
+        let faulty = |tx: &mut Self, reason: &str| tx.set_aside(table.file_name(), number, text, reason);
         let Some(id) = map.get("id").and_then(Value::as_str).and_then(|t| t.parse::<RefId>().ok()) else {
             return faulty(self, "'id' is missing or no valid id");
         };
@@ -211,11 +225,19 @@ impl Tx<'_> {
             Table::Orders if !map.get("title").is_some_and(Value::is_string) => {
                 return faulty(self, "'title' is missing or no text");
             }
-            Table::Orders => self.adopt_order(&id, &map, first)?,
             Table::Messages if !map.get("to").is_some_and(Value::is_string) => {
                 return faulty(self, "'to' is missing or no text");
             }
-            Table::Messages => self.adopt_message(&id, &map)?,
+            _ => {}
+        }
+        let drafts = match table {
+            Table::Orders => self.order_drafts(&id, &map, first)?,
+            Table::Messages => self.message_drafts(&id, &map, first)?,
+        };
+        for draft in drafts {
+            if let Some(why) = self.emit_adopted(&draft)? {
+                faulty(self, &why)?;
+            }
         }
         if first {
             // Remembered as what stands in the file, so that the next look passes over it.
@@ -223,7 +245,7 @@ impl Tx<'_> {
             self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
             self.note_line(table, id.as_str(), sum(text))?;
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Whether a line is the one that we last wrote for a record, or were writing when we were stopped.
@@ -254,28 +276,32 @@ impl Tx<'_> {
         Ok(q.query_row([id], |r| r.get::<_, Option<i64>>(0)).optional()?.flatten())
     }
 
-    fn adopt_order(&mut self, id: &RefId, line: &Map<String, Value>, first: bool) -> Result<()> {
-        let Some(order) = self.order(id)? else {
-            let draft = record::adopted_order(line);
-            self.emit_adopted(&draft)?;
-            return Ok(());
-        };
+    /// The events by which a line of the list becomes part of the state; none where it says nothing new.
+    fn order_drafts(&mut self, id: &RefId, line: &Map<String, Value>, first: bool) -> Result<Vec<Draft>> {
+        let Some(order) = self.order(id)? else { return Ok(vec![record::adopted_order(line)]) };
         let stated: Option<Timestamp> = line.get("updated_at").and_then(Value::as_str).and_then(|t| t.parse().ok());
         if !first && stated.is_none_or(|t| t <= order.updated_at()) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let current = order.record();
         if record::changed_order(&current, line).is_empty() {
             // So it is already: a command that was killed had written the line, and what it knew of that is lost.
-            return Ok(());
+            return Ok(Vec::new());
         }
         let stated = stated.unwrap_or(order.updated_at());
-        if self.was_once(id, stated, line)? {
-            // The file was written back as somebody had read it before this record changed.
-            return Ok(());
-        }
+        // Who did not change the time edited what had it. Many versions may: where a clock is ahead, or where a change came
+        // from elsewhere that was made before the last one here.
         let projected = self.projected(Table::Orders, id.as_str())?;
-        let knew_all = stated.millis() >= order.updated_at().millis();
+        let mut seen = self.versions_of_then(id, stated)?;
+        if !seen.is_empty() {
+            // Or it is the time of an edit of what stood there, which hit upon another's.
+            seen.extend(self.record_projected(id, projected)?.map(|o| o.record()));
+            let seen = seen.into_iter().min_by_key(|v| record::count_changes(v, line)).unwrap_or(current);
+            return Ok(record::changed_order(&seen, line));
+        }
+        // A time between those of two versions is the writer's own. Where our clock ran ahead it tells nothing of what the
+        // writer knew.
+        let knew_all = stated.millis() >= order.updated_at().millis() || order.updated_at().millis() > self.now_ms;
         let base = if knew_all && projected == Some(sum(wire_json::line(&current).as_bytes())) {
             current
         } else {
@@ -285,10 +311,7 @@ impl Tx<'_> {
                 _ => self.record_at(id, stated)?.unwrap_or(current),
             }
         };
-        for draft in record::changed_order(&base, line) {
-            self.emit_adopted(&draft)?;
-        }
-        Ok(())
+        Ok(record::changed_order(&base, line))
     }
 
     /// The record as it was when the line was written: a line that we wrote and then changed is no foreign change.
@@ -299,14 +322,14 @@ impl Tx<'_> {
         Ok(f.state.created.then(|| f.state.record()))
     }
 
-    /// Whether a line shows the record as it once was at this time. Where a clock is ahead, many changes carry the same one;
-    /// and where clocks differ, what a machine showed goes by the order in which it learned of the changes.
-    fn was_once(&mut self, id: &RefId, at: Timestamp, line: &Map<String, Value>) -> Result<bool> {
+    /// The versions of a record that were last changed at this time, the latest first. What a machine showed goes by the order
+    /// in which it learned of the changes, what another did by that of their times.
+    fn versions_of_then(&self, id: &RefId, at: Timestamp) -> Result<Vec<Map<String, Value>>> {
         let arrived = events_of(self.cache, &self.log, &format!("order/{id}"))?;
         let mut by_time = arrived.clone();
         by_time.retain(|e| e.at.millis() <= at.millis());
         by_time.sort_by(Event::order);
-        Ok(has_version(by_time, at, line) || has_version(arrived, at, line))
+        Ok(versions_of(arrived, at).into_iter().chain(versions_of(by_time, at)).collect())
     }
 
     /// The order as its line in the file shows it, where that is not long ago.
@@ -325,17 +348,14 @@ impl Tx<'_> {
         Ok(None)
     }
 
-    fn adopt_message(&mut self, id: &RefId, line: &Map<String, Value>) -> Result<()> {
-        let text = |name: &str| line.get(name).and_then(Value::as_str);
-        let draft = match self.message(id)? {
-            None => record::adopted_message(line),
-            Some(m) => match text("read_at") {
-                Some(at) if m.read_at.is_none() => record::message_read(id.as_str(), &m.to, at),
-                _ => return Ok(()),
-            },
-        };
-        self.emit_adopted(&draft)?;
-        Ok(())
+    /// The same for a message: that it was read, and what no event says of one that came with an event that says little.
+    fn message_drafts(&mut self, id: &RefId, line: &Map<String, Value>, first: bool) -> Result<Vec<Draft>> {
+        let Some(known) = self.message(id)? else { return Ok(vec![record::adopted_message(line)]) };
+        let is_ours = self.projected(Table::Messages, id.as_str())?.is_some();
+        let fuller = (first && !is_ours).then(|| record::fuller_message(&known.record(), line)).flatten();
+        let read = line.get("read_at").and_then(Value::as_str).filter(|_| known.read_at.is_none());
+        let read = read.map(|at| record::message_read(id.as_str(), &known.to, at));
+        Ok(fuller.into_iter().chain(read).collect())
     }
 
     /// A projection that we replaced lives on for a while under another name, in case somebody who had it open appends.
@@ -447,20 +467,20 @@ impl Tx<'_> {
     }
 }
 
-/// Whether a record that was last changed at this time, by a first part of these events, says what a line does.
-fn has_version(mut events: Vec<Event>, at: Timestamp, line: &Map<String, Value>) -> bool {
+/// The versions of a record that first parts of these events give and that were last changed at this time, the latest first.
+/// Who states a later time than a version has knew of a later one.
+fn versions_of(mut events: Vec<Event>, at: Timestamp) -> Vec<Map<String, Value>> {
+    let mut versions = Vec::new();
     for _ in 0..MOST_VERSIONS {
         let f: Folded<Order> = fold(events.clone());
-        // Who states a later time than a version has knew of a later one, and went back on purpose.
-        let is_of_then = f.state.updated_at().millis() == at.millis();
-        if f.state.created && is_of_then && record::changed_order(&f.state.record(), line).is_empty() {
-            return true;
+        if f.state.created && f.state.updated_at().millis() == at.millis() {
+            versions.push(f.state.record());
         }
         if events.pop().is_none() {
             break;
         }
     }
-    false
+    versions
 }
 
 /// The id in a line that begins as ours do, without reading the rest.

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 
 use super::error::{Result, StoreError};
-use super::write::Tx;
+use super::tx::Tx;
 use crate::domain::AgentId;
 use crate::domain::assignment::Target;
 use crate::domain::causal::Folded;
@@ -15,6 +15,10 @@ use crate::sys::fs::{self, Stamp};
 const LARGEST_ASSIGNMENT: u64 = 4096;
 /// In the place of a file's stamp, before the time at which it was missed first.
 const MISSING: &str = "missing since ";
+/// By how much the time of a file may lag behind the clock, in milliseconds: systems count it in ticks.
+const TICK_MS: i64 = 20;
+/// The same where a file system keeps every other second only.
+const WHOLE_SECONDS_MS: i64 = 2000;
 /// How long it may take to remove everything below `.work`, in milliseconds.
 const SWEEP_MS: i64 = 1000;
 
@@ -91,7 +95,7 @@ impl Tx<'_> {
             let target = if content.is_empty() { None } else { content.parse::<Target>().ok() };
             if target.is_none() && !content.is_empty() {
                 self.set_aside(name, 1, &bytes, "no assignment: write work_order:ID, mail:ID or process:ID")?;
-            } else if row.is_some() || !self.is_stale(&agent, &stamp)? {
+            } else if !self.is_stale(&agent, &stamp)? {
                 self.adopt_target(&agent, target)?;
             } else {
                 self.cache
@@ -107,14 +111,17 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Whether the file is older than what the events say: a projection that was not brought up to date.
+    /// Whether the file is older than what the events say: a projection that was not brought up to date, or that somebody put
+    /// back. Where a clock ran ahead that cannot be told.
     fn is_stale(&mut self, agent: &AgentId, stamp: &Stamp) -> Result<bool> {
         let subject = format!("assignment/{agent}");
         let mut q = self.cache.db.prepare_cached("SELECT fold FROM others WHERE subject=?")?;
         let text: Option<String> = q.query_row([&subject], |r| r.get(0)).optional()?;
         let Some(text) = text else { return Ok(false) };
         let f: Folded<crate::domain::assignment::Assignment> = super::fold::parse(&text)?;
-        Ok(stamp.mtime_ns / 1_000_000 <= f.last.at.millis())
+        let (file, event) = (stamp.mtime_ns / 1_000_000, f.last.at.millis());
+        let exact = if file % 1000 == 0 { WHOLE_SECONDS_MS } else { TICK_MS };
+        Ok(event <= self.now_ms && file + exact < event)
     }
 
     fn adopt_target(&mut self, agent: &AgentId, target: Option<Target>) -> Result<()> {
@@ -190,6 +197,7 @@ mod tests {
             fs::replace(&folder.join(format!("orders-1-0-{since}")), line.as_bytes()).unwrap();
         }
         let cache = store.cache.as_ref().unwrap();
+        cache.begin().unwrap();
         let mut tx = Tx::begin(&store, cache, crate::store::places::Restored::default()).unwrap();
         tx.see_tip(store.tip().unwrap());
         tx.catch_up().unwrap();

@@ -16,15 +16,20 @@ use crate::sys::fs;
 pub fn lines(path: &Path, bytes: &[u8]) -> Result<u64> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut file = fs::open_append_shared(path).map_err(StoreError::io(format!("open .work/{name}")))?;
-    let start = append(&mut file, bytes, &name)?;
-    if is_line_start(&file, start) {
+    lines_to(&mut file, &name, bytes)
+}
+
+/// The same to a file that is open.
+pub fn lines_to(file: &mut File, name: &str, bytes: &[u8]) -> Result<u64> {
+    let start = append(file, bytes, name)?;
+    if is_line_start(file, start) {
         return Ok(start);
     }
     let mut again = Vec::with_capacity(bytes.len() + 1);
     again.push(b'\n');
     again.extend_from_slice(bytes);
     // The first try stands behind somebody's torn line: of that, readers make what they can.
-    append(&mut file, &again, &name).map(|start| start + 1).map_err(StoreError::into_unknown)
+    append(file, &again, name).map(|start| start + 1).map_err(StoreError::into_unknown)
 }
 
 /// One `write` at the end; gives the offset at which it began. Where not even the first line of it arrived, nothing was

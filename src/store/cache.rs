@@ -11,12 +11,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Result, StoreError};
 use super::schema;
-use crate::sys::fs;
+use crate::sys::fs::{self, Stamp};
 use crate::sys::world::{Act, point};
 
-/// How long a reader waits for a writer's commit.
 /// How long after everything was taken away it goes on being put back, in milliseconds.
 const SWEPT_FOR_MS: i64 = 10_000;
+/// How long a reader waits for a writer's commit.
 const BUSY: Duration = Duration::from_secs(10);
 
 pub struct Cache {
@@ -44,15 +44,25 @@ pub struct Built {
     pub tail: i64,
     pub tip: String,
     pub boot: String,
+    /// When the log was changed last, in nanoseconds, as far as nothing stood behind `offset` then; 0 where that is not known.
+    pub mtime_ns: i64,
 }
 
 impl Built {
+    /// Whether a log is the one that this was built from, as far as that is told without reading it: nobody has written to it
+    /// since, or only behind its end.
+    pub fn fits(&self, log: &Stamp) -> bool {
+        let untouched = self.mtime_ns == 0 || log.size > self.offset || log.mtime_ns == self.mtime_ns;
+        self.inode == log.inode && self.offset <= log.size && untouched
+    }
+
     fn set(&mut self, key: &str, value: String) {
         match key {
             "inode" => self.inode = value.parse().unwrap_or_default(),
             "offset" => self.offset = value.parse().unwrap_or_default(),
             "tail" => self.tail = value.parse().unwrap_or_default(),
             "tip" => self.tip = value,
+            "mtime" => self.mtime_ns = value.parse().unwrap_or_default(),
             _ => self.boot = value,
         }
     }
@@ -154,8 +164,9 @@ impl Cache {
 
     pub fn built(&self) -> Result<Built> {
         let mut b = Built::default();
-        let mut q =
-            self.db.prepare_cached("SELECT k, v FROM meta WHERE k IN ('inode','offset','tail','tip','boot')")?;
+        let mut q = self
+            .db
+            .prepare_cached("SELECT k, v FROM meta WHERE k IN ('inode','offset','tail','tip','boot','mtime')")?;
         let mut rows = q.query([])?;
         while let Some(row) = rows.next()? {
             b.set(&row.get::<_, String>(0)?, row.get(1)?);
@@ -166,7 +177,8 @@ impl Cache {
     pub fn keys(&self) -> Result<Keys> {
         let mut keys = Keys::default();
         let mut q = self.db.prepare_cached(
-            "SELECT 0, k, v FROM meta WHERE k IN ('inode','offset','tail','tip','boot','orders_stamp','messages_stamp')
+            "SELECT 0, k, v FROM meta
+             WHERE k IN ('inode','offset','tail','tip','boot','mtime','orders_stamp','messages_stamp')
              UNION ALL SELECT 1, name, stamp FROM files",
         )?;
         let mut rows = q.query([])?;
@@ -188,6 +200,7 @@ impl Cache {
         self.set_meta("offset", &b.offset.to_string())?;
         self.set_meta("tail", &b.tail.to_string())?;
         self.set_meta("tip", &b.tip)?;
+        self.set_meta("mtime", &b.mtime_ns.to_string())?;
         self.set_meta("boot", &b.boot)
     }
 
@@ -207,6 +220,17 @@ impl Cache {
         let mut q = self.db.prepare_cached("SELECT path, oid FROM segments")?;
         let rows = q.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
         Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// Runs several questions on one state of the cache, which are looked up and locked together.
+    pub fn reading<T>(&self, questions: impl FnOnce() -> Result<T>) -> Result<T> {
+        if !self.db.is_autocommit() {
+            return questions();
+        }
+        self.db.execute_batch("BEGIN")?;
+        let answers = questions();
+        self.rollback();
+        answers
     }
 
     /// Begins a change.

@@ -7,7 +7,7 @@ use super::error::{Result, StoreError};
 use super::open::Store;
 use super::project;
 use super::publish::{Base, Load};
-use super::write::Tx;
+use super::tx::Tx;
 use crate::git::Oid;
 use crate::git::refs::RefMove;
 

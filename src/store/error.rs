@@ -20,6 +20,8 @@ pub enum StoreError {
     Busy { what: &'static str, seconds: u64 },
     #[error("the state branch was moved by others each time it was looked at")]
     Raced,
+    #[error("the log .work/events.jsonl was rewritten: something else stands where an event stood")]
+    Rewritten,
     /// It is not known whether the change reached the disk: it may count, and whoever tries again looks first, at the order
     /// that it is about where there is one.
     #[error("outcome unknown: {what}: {}", crate::sys::fs::plain(source))]

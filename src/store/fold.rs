@@ -257,13 +257,13 @@ pub fn events_of(cache: &Cache, log: &dyn Lines, subject: &str) -> Result<Vec<Ev
 /// are told apart by them.
 fn events_to_fold(cache: &Cache, log: &dyn Lines, subject: &str) -> Result<Vec<Event>> {
     let places = places_where(cache, "subject=?", subject)?;
-    let keeps_lines = places.iter().map(|(_, len)| len).sum::<i64>() <= MOST_LINES_KEPT;
+    let keeps_lines = places.iter().map(|(_, len, _)| len).sum::<i64>() <= MOST_LINES_KEPT;
     let mut events: Vec<Event> = Vec::with_capacity(places.len());
     let mut first: BTreeMap<String, (usize, i64, i64)> = BTreeMap::new();
     // The heavy ones that count as far as is known, in the total order.
     let (mut heavy, mut weight) = (BTreeMap::new(), 0);
-    for (off, len) in places {
-        let Some(mut e) = event_at(log, off, len)? else { continue };
+    for (off, len, id) in places {
+        let mut e = event_of(log, off, len, &id)?;
         if e.size > HEAVY {
             weight += e.size;
             heavy.insert((e.key(), off), (events.len(), e.size));
@@ -292,8 +292,8 @@ fn events_to_fold(cache: &Cache, log: &dyn Lines, subject: &str) -> Result<Vec<E
 /// The events that one bound value chooses, as they stand in the log.
 pub fn events_where(cache: &Cache, log: &dyn Lines, chosen: &str, value: &str) -> Result<Vec<Event>> {
     let mut events = Vec::new();
-    for (off, len) in places_where(cache, chosen, value)? {
-        events.extend(event_at(log, off, len)?);
+    for (off, len, id) in places_where(cache, chosen, value)? {
+        events.push(event_of(log, off, len, &id)?);
     }
     Ok(events)
 }
@@ -301,12 +301,18 @@ pub fn events_where(cache: &Cache, log: &dyn Lines, chosen: &str, value: &str) -
 /// Where they stand.
 ///
 /// Sorted here: by `ORDER BY` in the statement it would be prepared anew for each value, which costs more than the query.
-fn places_where(cache: &Cache, chosen: &str, value: &str) -> Result<Vec<(i64, i64)>> {
-    let mut q = cache.db.prepare_cached(&format!("SELECT off, len FROM events WHERE {chosen}"))?;
-    let places = q.query_map([value], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let mut places: Vec<(i64, i64)> = places.collect::<std::result::Result<_, _>>()?;
+fn places_where(cache: &Cache, chosen: &str, value: &str) -> Result<Vec<(i64, i64, String)>> {
+    let mut q = cache.db.prepare_cached(&format!("SELECT off, len, id FROM events WHERE {chosen}"))?;
+    let places = q.query_map([value], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+    let mut places: Vec<(i64, i64, String)> = places.collect::<std::result::Result<_, _>>()?;
     places.sort_unstable();
     Ok(places)
+}
+
+/// The event with this id, which stood in the log at an offset when it was taken in. Where the log was rewritten since,
+/// something else stands there: that is an error, and never an event less.
+pub fn event_of(log: &dyn Lines, off: i64, len: i64, id: &str) -> Result<Event> {
+    event_at(log, off, len)?.filter(|e| e.id == id).ok_or(StoreError::Rewritten)
 }
 
 /// The event that the log holds at an offset.

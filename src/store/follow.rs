@@ -80,8 +80,7 @@ impl Follow {
 
     /// The events in complete lines that were not given before.
     fn events_in<'a>(&mut self, lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = Event> {
-        let event = |raw| line::event(raw).ok().or_else(|| line::salvage(raw).map(|(e, _)| e));
-        lines.filter_map(event).filter(|e| self.seen.insert(sum(&e.raw)))
+        lines.flat_map(line::events_in).filter(|e| self.seen.insert(sum(&e.raw)))
     }
 
     /// Another log stands in the place of the one that was joined: what that one had is no news.

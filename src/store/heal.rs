@@ -80,6 +80,7 @@ impl Store {
     /// The tip to build on, with a stale lock, an emptied ref or a broken tip mended first. Called under the publishing
     /// lock. `None` where there is no branch.
     pub(super) fn sound_tip(&mut self) -> Result<Option<Oid>> {
+        self.repo.forget_objects();
         self.reclaim_locks()?;
         self.clear_after_a_crash()?;
         self.give_back_indexes();
@@ -197,8 +198,8 @@ impl Store {
 
     /// Whether every segment of a commit that was not read before can be read: there, a file, and whole.
     pub(super) fn has_segments(&self, tip: Oid) -> bool {
-        let known = self.cache.as_ref().map(Cache::segments).transpose();
-        known.is_ok_and(|known| self.has_segments_beside(tip, &known.unwrap_or_default()))
+        let Some(cache) = &self.cache else { return self.has_segments_beside(tip, &BTreeMap::new()) };
+        cache.reading(|| Ok(self.has_segments_beside(tip, &cache.segments()?))).unwrap_or(false)
     }
 
     /// Whether every segment of a commit is there, but for those that are known, and the commit names no more than a state

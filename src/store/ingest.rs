@@ -10,7 +10,7 @@ use super::cache::{Built, sum};
 use super::error::{Result, StoreError};
 use super::heal;
 use super::lines::Parts;
-use super::write::Tx;
+use super::tx::Tx;
 use crate::domain::event::Event;
 use crate::git::Oid;
 use crate::sys::fs::{self, Stamp};
@@ -30,7 +30,7 @@ impl Tx<'_> {
     pub(super) fn catch_up(&mut self) -> Result<()> {
         let log = Stamp::of_file(&self.log).map_err(StoreError::io("look at .work/events.jsonl"))?;
         let mut built = self.cache.built()?;
-        let same_log = built.inode == log.inode && built.offset <= log.size && built.tail == self.tail(built.offset)?;
+        let same_log = built.fits(&log) && built.tail == self.tail(built.offset)?;
         if !same_log || built.boot != fs::boot_id() || self.rebuild {
             self.cache.clear()?;
             self.overlay = super::fold::Overlay::default();
@@ -54,7 +54,10 @@ impl Tx<'_> {
         }
         if built.tip != tip {
             self.take_in_branch(&mut built)?;
-            if !self.rebuilt {
+            if !self.rebuilt && self.was_set_back(&built.tip) {
+                // What the texts on disk have is newer, and is compared with the branch anew.
+                self.cache.db.execute_batch("DELETE FROM texts")?;
+            } else if !self.rebuilt {
                 self.take_in_texts()?;
             }
             built.tip = tip;
@@ -86,7 +89,20 @@ impl Tx<'_> {
             built.offset = parts.end();
         }
         built.tail = self.tail(built.offset)?;
+        built.mtime_ns = self.written_at(built.offset)?;
         Ok(())
+    }
+
+    /// Whether the branch stands at a commit before the one it was last seen at.
+    fn was_set_back(&self, seen: &str) -> bool {
+        let seen = crate::git::objects::parse_oid(seen);
+        self.tip.zip(seen).is_some_and(|(now, seen)| self.repo.merge_base(now, seen) == Some(now))
+    }
+
+    /// When the log was changed last, where it ends at `offset`.
+    pub(super) fn written_at(&self, offset: u64) -> Result<i64> {
+        let log = Stamp::of_file(&self.log).map_err(StoreError::io("look at .work/events.jsonl"))?;
+        Ok(if log.size == offset { log.mtime_ns } else { 0 })
     }
 
     fn take_in_line(&mut self, raw: &[u8], offset: u64) -> Result<()> {
@@ -101,10 +117,15 @@ impl Tx<'_> {
             }
             Err(reason) => reason,
         };
-        if let Some((e, torn)) = line::salvage(trimmed) {
-            let lead = raw.len() - raw.trim_ascii_start().len();
-            self.take_in(e, offset + (lead + torn.len()) as u64, None)?;
-            return self.set_aside("events.jsonl", 0, torn, "a torn line; the event behind it was taken");
+        let pieces = line::salvage(raw);
+        if !pieces.whole.is_empty() {
+            for (at, _, e) in pieces.whole {
+                self.take_in(e, offset + at as u64, None)?;
+            }
+            for torn in pieces.torn {
+                self.set_aside("events.jsonl", 0, torn, "a torn line; the event beside it was taken")?;
+            }
+            return Ok(());
         }
         let number = self.line_number(offset)?;
         self.set_aside("events.jsonl", number, trimmed, &reason)
@@ -280,7 +301,7 @@ impl Tx<'_> {
                 bytes.push(b'\n');
                 part.push((bytes.len() - e.raw.len() - 1, e, home));
             }
-            let start = super::append::lines(&self.places.log(), &bytes)?;
+            let start = self.append_to_log(&bytes)?;
             if start == built.offset {
                 // Nobody's line came between: all that is new is taken in here.
                 built.offset += bytes.len() as u64;

@@ -44,6 +44,7 @@ mod schema;
 mod segments;
 mod texts;
 mod tree;
+mod tx;
 mod union;
 mod view;
 mod write;
@@ -63,9 +64,10 @@ pub use places::Places;
 pub use quarantine::{Quarantined, list as quarantined};
 pub use rebuild::Rebuilt;
 pub use tree::{StateTree, is_state, state_tree};
+pub use tx::Tx;
 pub use union::Merged;
 pub use view::View;
-pub use write::{Done, Tx};
+pub use write::Done;
 
 /// A repository of its own with a state in it, for tests.
 #[cfg(test)]

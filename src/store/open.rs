@@ -27,6 +27,8 @@ pub struct Store {
     pub(super) look_for_evidence: bool,
     /// Whether this process has moved the branch since it last thought of packing.
     pub(super) committed: bool,
+    /// The inode of the log that holds what this process has just appended.
+    pub(super) appended_to: Option<u64>,
     /// The commit that this process last moved the branch to.
     pub(super) made: Option<Oid>,
     /// The segment that is being filled, as it was last read.
@@ -79,6 +81,7 @@ impl Store {
             thorough: false,
             look_for_evidence: false,
             committed: false,
+            appended_to: None,
             made: None,
             active: None,
             plain,
@@ -193,8 +196,9 @@ impl Store {
     fn read_without_writing(&mut self) -> Result<()> {
         let cache = Cache::in_memory()?;
         let tip = self.repo.ref_target(&self.places.state_ref)?;
+        cache.begin()?;
         {
-            let mut tx = super::write::Tx::begin(self, &cache, super::places::Restored::default())?;
+            let mut tx = super::tx::Tx::begin(self, &cache, super::places::Restored::default())?;
             tx.see_tip(tip.filter(|_| false));
             tx.catch_up()?;
             tx.overlay.flush(&cache, &tx.log, &[])?;
@@ -213,7 +217,7 @@ impl Store {
         let built = &keys.built;
         let (log, pin) = (Stamp::of(&self.places.log()), Stamp::of(&self.places.pin()));
         let Some(log) = log else { return Ok(false) };
-        if built.inode != log.inode || built.offset != log.size || pin.is_some_and(|p| p.inode != log.inode) {
+        if !built.fits(&log) || built.offset != log.size || pin.is_some_and(|p| p.inode != log.inode) {
             return Ok(false);
         }
         if built.boot != fs::boot_id() {

@@ -189,9 +189,13 @@ impl Store {
         }
     }
 
-    /// Whether the branch held any events at this commit.
-    pub fn holds_events(&self, commit: Oid) -> Result<bool> {
-        Ok(!branch::segments_of(&self.repo, self.repo.commit(commit)?.tree)?.is_empty())
+    /// Whether a commit is one of a state branch: it holds events, or stands where the branch began.
+    pub fn is_of_the_state(&self, commit: Oid) -> Result<bool> {
+        let info = self.repo.commit(commit)?;
+        if super::is_root(&self.repo, &info) || !branch::segments_of(&self.repo, info.tree)?.is_empty() {
+            return Ok(true);
+        }
+        Ok(self.tip()?.is_some_and(|tip| self.repo.merge_base(tip, commit) == Some(commit)))
     }
 
     /// What the cache knows of the log, where that is all there is.
@@ -208,9 +212,7 @@ impl Store {
         }
         let log = fs::read_if_there(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
         for (_, raw) in line::complete(&log.unwrap_or_default()) {
-            if let Some(e) = line::event(raw).ok().or_else(|| line::salvage(raw).map(|(e, _)| e)) {
-                each(&e, None)?;
-            }
+            line::events_in(raw).iter().try_for_each(|e| each(e, None))?;
         }
         Ok(())
     }

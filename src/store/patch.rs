@@ -15,7 +15,7 @@ use super::adopt::Table;
 use super::cache::sum;
 use super::error::{Result, StoreError};
 use super::layout::{self, Key, Layout, PAGE, Standing};
-use super::write::Tx;
+use super::tx::Tx;
 use crate::domain::RefId;
 use crate::sys::fs::{self, Stamp};
 use crate::sys::readers::{self, Overwritten};

@@ -1,5 +1,6 @@
 //! Where everything is, and putting back what somebody removed.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -89,6 +90,10 @@ impl Places {
     pub fn replica(&self) -> PathBuf {
         self.private.join("replica")
     }
+    /// Stands there from before what was taken away below `.work` is put back until all of it is.
+    pub fn restoring(&self) -> PathBuf {
+        self.private.join("restoring")
+    }
     pub fn intent(&self) -> PathBuf {
         self.private.join("intent")
     }
@@ -146,13 +151,17 @@ impl Places {
     ///
     /// After a crash at any point the log or its pin holds every line that either held before.
     pub fn restore(&self) -> Result<Restored> {
-        let mut restored = Restored::default();
-        fs::create_private_dir(&self.private).map_err(StoreError::io("make the private folder"))?;
-        if !fs::exists(&self.work) {
+        self.check()?;
+        // Who was killed in the middle of it left the log there, and nothing else that tells.
+        let mut restored = Restored { log_was_gone: fs::exists(&self.restoring()), log_was_replaced: false };
+        if !fs::exists(&self.log()) && !restored.log_was_gone {
             restored.log_was_gone = true;
+            let noted = fs::replace_durably(&self.restoring(), b"");
+            noted.map_err(StoreError::io("note that .work is being put back"))?;
+        }
+        if !fs::exists(&self.work) {
             fs::create_dir_all(&self.work).map_err(StoreError::io("make .work"))?;
         }
-        self.check()?;
         let (log, pin) = (self.log(), self.pin());
         let inode = |p: &Path| fs::Stamp::of(p).map(|s| s.inode);
         match (inode(&log), inode(&pin)) {
@@ -207,6 +216,12 @@ impl Places {
         Ok(())
     }
 
+    /// Whether a log that is open is the pinned one, so that nobody can take away what is appended to it.
+    pub(super) fn is_pinned(&self, log: &File) -> bool {
+        let pin = fs::Stamp::of(&self.pin());
+        pin.is_none_or(|pin| fs::Stamp::of_file(log).is_ok_and(|log| log.inode == pin.inode))
+    }
+
     /// A log that is no regular file (a link, a folder) is refused rather than written through.
     fn clear_the_way(&self, log: &Path) -> Result<()> {
         if fs::exists(log) {
@@ -216,10 +231,20 @@ impl Places {
         Ok(())
     }
 
+    /// Says that everything which [`Self::restore`] found taken away is there again, or that the cache knows what is still to
+    /// be put there.
+    pub(super) fn note_restored(&self) -> Result<()> {
+        fs::remove_file(&self.restoring()).map_err(StoreError::io("note that .work was put back"))
+    }
+
+    /// After a crash the pin is the old one or the new one.
     fn make_pin(&self) -> Result<()> {
-        match fs::hard_link(&self.log(), &self.pin()) {
+        let new = self.pin().with_extension("new");
+        fs::remove_file(&new).map_err(StoreError::io("pin .work/events.jsonl"))?;
+        let linked = fs::hard_link(&self.log(), &new).and_then(|()| fs::rename(&new, &self.pin()));
+        match linked {
             // The branch alone guards the log there.
-            Err(e) if has_no_links(&e) => Ok(()),
+            Err(e) if has_no_links(&e) => fs::remove_file(&self.pin()).map_err(StoreError::io("move the pin")),
             other => other.map_err(StoreError::io("pin .work/events.jsonl")),
         }
     }
@@ -237,7 +262,6 @@ impl Places {
         let mut log = fs::open_append_shared(&self.log()).map_err(StoreError::io("open .work/events.jsonl"))?;
         fs::append(&mut log, &missing).map_err(StoreError::io("put back lines of .work/events.jsonl"))?;
         fs::sync_data(&log, &self.log()).map_err(StoreError::io("sync .work/events.jsonl"))?;
-        fs::remove_file(&self.pin()).map_err(StoreError::io("move the pin"))?;
         self.make_pin()
     }
 }
@@ -274,6 +298,8 @@ mod tests {
         fs::create_private_dir(&places.private).unwrap();
         fs::replace(&places.pin(), b"{\"event_id\":\"evt-1\"}\n").unwrap();
         assert!(places.restore().unwrap().log_was_gone);
+        assert!(places.restore().unwrap().log_was_gone, "nobody has said yet that all of it is there");
+        places.note_restored().unwrap();
         assert_eq!(fs::read(&places.log()).unwrap(), b"{\"event_id\":\"evt-1\"}\n");
         assert_eq!(places.restore().unwrap(), Restored::default());
     }

@@ -11,7 +11,7 @@ use super::cache::sum;
 use super::error::{Result, StoreError};
 use super::layout::{Key, Layout};
 use super::patch::{Change, Patched};
-use super::write::Tx;
+use super::tx::Tx;
 use crate::domain::AgentId;
 use crate::domain::assignment::Target;
 use crate::sys::fs::{self, Stamp};

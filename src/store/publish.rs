@@ -21,7 +21,6 @@ use crate::git::refs::RefMove;
 use crate::git::{Entry, EntryKind, Oid, RepoError};
 use crate::sys::clock::{self, Deadline, Stopwatch};
 use crate::sys::{fs, lock};
-use crate::wire::line;
 
 /// How long a command waits for its events to be published.
 const PUBLISH_WAIT: Duration = Duration::from_secs(60);
@@ -47,6 +46,8 @@ pub(super) struct Load {
     pub(super) projections: Option<[Vec<u8>; 2]>,
     titles: BTreeMap<String, String>,
     pub(super) texts: Vec<Changed>,
+    /// Whether the log is still to be flushed to the disk, together with the objects.
+    flushes_log: bool,
 }
 
 /// Forgets up to where the log is published: it is another one now, or was cut short. The tip stays noted.
@@ -79,6 +80,7 @@ impl Load {
             projections: None,
             titles: BTreeMap::new(),
             texts: Vec::new(),
+            flushes_log: false,
         }
     }
 }
@@ -177,18 +179,27 @@ impl Store {
 
     /// Flushes the log to the disk. A failure is never tried again into a success.
     fn sync_log(&self) -> Result<()> {
-        // A log that was taken away since is where the pin is; one made anew here would be synced as empty.
+        // A log that was taken away or replaced since is where the pin is; one made anew here would be synced as empty.
+        let is_ours = |file: &std::fs::File| {
+            let inode = fs::Stamp::of_file(file).map(|s| s.inode).ok();
+            self.appended_to.is_none() || inode == self.appended_to
+        };
         let opened = match fs::open_append_there(&self.places.log()) {
+            Ok(file) if !is_ours(&file) => fs::open_append_there(&self.places.pin()),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => fs::open_append_there(&self.places.pin()),
             other => other,
         };
         let file = opened.map_err(StoreError::io("open .work/events.jsonl"))?;
+        if !is_ours(&file) {
+            let source = std::io::Error::other("another file stands in its place");
+            return Err(StoreError::io("sync .work/events.jsonl")(source).into_unknown());
+        }
         fs::sync_data(&file, &self.places.log())
             .map_err(|source| StoreError::Io { what: "sync .work/events.jsonl".to_owned(), source }.into_unknown())
     }
 
     fn is_covered(&self, end: u64) -> Result<bool> {
-        let log = fs::Stamp::of(&self.places.log()).map(|s| s.inode);
+        let log = self.appended_to.or_else(|| fs::Stamp::of(&self.places.log()).map(|s| s.inode));
         Ok(log.and_then(|inode| covered(&self.places, inode)).is_some_and(|offset| offset >= end))
     }
 
@@ -200,16 +211,25 @@ impl Store {
         for _ in 0..MOST_RACES {
             tip = self.sound_tip()?;
             self.catch_up_with(tip)?;
-            let mut load = self.load(asked, tip)?;
-            // After the look, not before it: lines that others appended in between are acknowledged with ours.
-            self.sync_log()?;
+            let mut load = match self.load(asked, tip) {
+                Err(StoreError::Rewritten) => {
+                    self.rebuild = true;
+                    self.with_state(|tx| tx.finish().map(|_| ()))?;
+                    self.load(asked, tip)?
+                }
+                loaded => loaded?,
+            };
             if load.events.is_empty() && load.texts.is_empty() && self.are_on_branch(tip, &load.projections)? {
                 load.projections = None;
             }
             let nothing = load.events.is_empty() && load.projections.is_none() && load.texts.is_empty();
+            // The log is synced after the look, not before it: lines that others appended in between are acknowledged with
+            // ours.
             if nothing && tip.is_some() {
+                self.sync_log()?;
                 self.settle(&load, None)?;
             } else {
+                load.flushes_log = true;
                 let base = self.base_of(tip)?;
                 match self.commit_on(&load, &base, tip) {
                     Ok(commit) => {
@@ -267,18 +287,16 @@ impl Store {
         let read = || -> Result<Load> {
             let texts = texts?;
             let built = cache.built()?;
-            let rows: Vec<(i64, i64)> = {
-                let mut q = cache.db.prepare_cached("SELECT off, len FROM events WHERE home IS NULL ORDER BY off")?;
-                q.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<std::result::Result<_, _>>()?
+            let rows: Vec<(i64, i64, String)> = {
+                let mut q =
+                    cache.db.prepare_cached("SELECT off, len, id FROM events WHERE home IS NULL ORDER BY off")?;
+                let rows = q.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+                rows.collect::<std::result::Result<_, _>>()?
             };
             let (mut events, mut offsets) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
-            for (off, len) in rows {
-                let raw = fs::read_at(&log, off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
-                    .map_err(StoreError::io("read .work/events.jsonl"))?;
-                if let Ok(e) = line::event(&raw) {
-                    events.push(e);
-                    offsets.push(off);
-                }
+            for (off, len, id) in rows {
+                events.push(super::fold::event_of(&log, off, len, &id)?);
+                offsets.push(off);
             }
             let view = super::view::View::new(cache, &log);
             let (mut assignments, mut titles) = (BTreeMap::new(), BTreeMap::new());
@@ -319,6 +337,7 @@ impl Store {
                 projections,
                 titles,
                 texts,
+                flushes_log: false,
             })
         };
         let load = read();
@@ -358,7 +377,7 @@ impl Store {
         self.move_refs_noted(&moves, text.lines().next().unwrap_or_default())
     }
 
-    /// Writes the objects of a commit and syncs them. No ref moves.
+    /// Writes the objects of a commit and syncs them, and the log with them where that is still to be done. No ref moves.
     pub(super) fn build_on(&mut self, load: &Load, base: Base) -> Result<Commit> {
         let by = self.repo.author(clock::now_millis() / 1000);
         let mut written = Vec::new();
@@ -391,7 +410,13 @@ impl Store {
         let text = base.message.unwrap_or_else(|| message::of(&load.events, |s| load.titles.get(s).cloned()));
         let oid = self.repo.write_commit(tree, &base.parents, &text, &by)?;
         written.extend([tree, oid]);
+        if load.flushes_log {
+            fs::set_going(&self.places.log(), load.offsets.first().map_or(load.through, |o| o.cast_unsigned()));
+        }
         self.repo.sync_objects(&written)?;
+        if load.flushes_log {
+            self.sync_log()?;
+        }
         Ok(Commit { oid, parent: None, homes, segments })
     }
 

@@ -9,7 +9,7 @@ use super::branch;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
-use super::write::Tx;
+use super::tx::Tx;
 use crate::git::{Entry, EntryKind, Oid, Repo};
 use crate::sys::clock;
 use crate::sys::fs::{self, Stamp};

@@ -1,66 +1,19 @@
 //! The one way in: a decision, run under the state lock on the present state, and what it leads to.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, params};
-
-use super::cache::{Cache, sum};
+use super::cache::Cache;
 use super::error::{Result, StoreError};
-use super::fold::{Overlay, Subject};
 use super::open::Store;
-use super::places::{Places, Restored};
-use super::quarantine::Quarantine;
-use super::view::View;
-use crate::domain::agent::Agent;
-use crate::domain::assignment::Assignment;
-use crate::domain::event::{Clock, Draft, Event};
-use crate::domain::message::Message;
-use crate::domain::order::Order;
-use crate::domain::{AgentId, OrderId, RefId, Refusal, Timestamp};
-use crate::git::{Oid, Repo};
-use crate::sys::{clock, fs, lock, random};
-use crate::wire::line;
+use super::tx::Tx;
+use crate::domain::event::Event;
+use crate::domain::{OrderId, Refusal};
+use crate::git::Oid;
+use crate::sys::{fs, lock};
 
 /// How long a command waits for the state lock, which others hold for about a millisecond.
 const STATE_WAIT: Duration = Duration::from_secs(30);
-
-/// A change under way: the present state, and the events that are being added to it.
-pub struct Tx<'a> {
-    pub(super) cache: &'a Cache,
-    pub(super) places: &'a Places,
-    pub(super) repo: &'a Repo,
-    pub(super) log: File,
-    pub(super) overlay: Overlay,
-    pub(super) unsaved: Vec<Event>,
-    /// The first event of this change: the later ones name it as their cause, which tells what one command did.
-    first: Option<String>,
-    pub(super) clock: Clock,
-    /// The clock as the cache has it.
-    kept_clock: String,
-    pub(super) now_ms: i64,
-    pub(super) warnings: Vec<String>,
-    /// What is said whoever asked for the change, and for whatever.
-    pub(super) notices: Vec<String>,
-    pub(super) quarantine: Quarantine,
-    pub(super) tip: Option<Oid>,
-    pub(super) rebuild: bool,
-    pub(super) rebuilt: bool,
-    /// Whether events are only noted: subjects are folded when all of them are there, each once.
-    pub(super) folds_later: bool,
-    pub(super) restored: Restored,
-    pub(super) arrived: usize,
-    /// Whether the projections are to be as on every other machine: no room between their lines.
-    pub(super) plain: bool,
-    /// Whether events of this change stand in the log.
-    pub(super) appended: bool,
-    /// Up to which offset the log's newlines were counted, and how many there are.
-    pub(super) counted: (u64, u64),
-    /// Replaced files that were read: what each is called from now on, or nothing where it may go. Done when recorded.
-    pub(super) read: Vec<(PathBuf, Option<PathBuf>)>,
-}
 
 /// What stands in the log, up to where it is to be published: by the next command, where that is not known.
 struct Recorded<T> {
@@ -93,234 +46,6 @@ pub struct Done<T> {
     pub warnings: Vec<String>,
 }
 
-impl<'a> Tx<'a> {
-    pub(super) fn begin(store: &'a Store, cache: &'a Cache, restored: Restored) -> Result<Self> {
-        let log = fs::open_read(&store.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
-        cache.begin()?;
-        let kept_clock = cache.meta("clock")?.unwrap_or_default();
-        let clock = serde_json::from_str(&kept_clock).unwrap_or_default();
-        Ok(Self {
-            cache,
-            places: &store.places,
-            repo: &store.repo,
-            log,
-            overlay: Overlay::default(),
-            unsaved: Vec::new(),
-            first: None,
-            clock,
-            kept_clock,
-            now_ms: clock::now_millis(),
-            warnings: Vec::new(),
-            notices: Vec::new(),
-            quarantine: Quarantine::default(),
-            tip: None,
-            rebuild: false,
-            rebuilt: false,
-            folds_later: false,
-            restored,
-            arrived: 0,
-            plain: store.plain,
-            appended: false,
-            counted: (0, 0),
-            read: Vec::new(),
-        })
-    }
-
-    /// The time that new events of this change carry at the earliest.
-    pub fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.now_ms)
-    }
-
-    pub fn factory(&self) -> &str {
-        &self.places.factory
-    }
-
-    pub fn new_id(&self, prefix: &str) -> RefId {
-        RefId::new(prefix, random::bits())
-    }
-
-    /// Adds an event. It counts at once for whoever asks this change, and is recorded when the change ends well.
-    pub fn emit(&mut self, draft: &Draft) -> std::result::Result<String, StoreError> {
-        let caused = self.first.clone().filter(|_| draft.caused_by.is_none());
-        let written = match caused {
-            Some(first) => self.stamp(&Draft { caused_by: Some(first), ..draft.clone() })?,
-            None => self.stamp(draft)?,
-        };
-        if written.raw.len() + 1 > line::LONGEST_WRITTEN {
-            let refusal = Refusal::usage(format!(
-                "this would be an event of {} bytes, at most {} fit into a line",
-                written.raw.len(),
-                line::LONGEST_WRITTEN
-            ));
-            return Err(refusal.hint("put long text into a file of the repository and name it").into());
-        }
-        self.first.get_or_insert_with(|| written.id.clone());
-        self.add(written)
-    }
-
-    /// Adds an event for what a foreign writer left, which may be longer than what we would write.
-    pub(super) fn emit_adopted(&mut self, draft: &Draft) -> Result<String> {
-        let written = self.stamp(draft)?;
-        self.add(written)
-    }
-
-    pub fn emit_all(&mut self, drafts: &[Draft]) -> Result<Vec<String>> {
-        drafts.iter().map(|d| self.emit(d)).collect()
-    }
-
-    fn stamp(&mut self, draft: &Draft) -> Result<Event> {
-        let prev = match draft.subject() {
-            Some(s) => named(self.overlay.heads(self.cache, &self.log, &self.unsaved, &s)?),
-            None => Vec::new(),
-        };
-        let (at, id) = self.clock.tick(self.now_ms, random::bits());
-        Ok(line::written(draft, id, at, prev))
-    }
-
-    fn add(&mut self, event: Event) -> Result<String> {
-        let id = event.id.clone();
-        self.overlay.apply(self.cache, &event)?;
-        self.unsaved.push(event);
-        Ok(id)
-    }
-
-    /// The records as they are with this change.
-    pub fn view(&mut self) -> Result<View<'_>> {
-        self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
-        Ok(View::new(self.cache, &self.log))
-    }
-
-    fn subject(&mut self, subject: &str) -> Result<Option<&Subject>> {
-        self.overlay.get(self.cache, &self.log, &self.unsaved, subject)
-    }
-
-    /// A work order; `None` where its creation is not known.
-    pub fn order(&mut self, id: &OrderId) -> Result<Option<Order>> {
-        match self.subject(&format!("order/{id}"))? {
-            Some(Subject::Order(f)) if f.state.created => Ok(Some(f.state.clone())),
-            _ => Ok(None),
-        }
-    }
-
-    /// Whether an event came here from another clone.
-    pub fn is_from_elsewhere(&self, event: &str) -> Result<bool> {
-        let sql = "SELECT home FROM events WHERE id=? LIMIT 1";
-        let home: Option<Option<String>> =
-            self.cache.db.prepare_cached(sql)?.query_row([event], |r| r.get(0)).optional()?;
-        let own = format!("{}/", super::replica::current(self.places)?);
-        Ok(home.flatten().is_some_and(|h| !h.starts_with(&own)))
-    }
-
-    pub fn message(&mut self, id: &RefId) -> Result<Option<Message>> {
-        match self.subject(&format!("mail/{id}"))? {
-            Some(Subject::Mail(f)) if f.state.sent => Ok(Some(f.state.clone())),
-            _ => Ok(None),
-        }
-    }
-
-    pub fn assignment(&mut self, agent: &AgentId) -> Result<Assignment> {
-        match self.subject(&format!("assignment/{agent}"))? {
-            Some(Subject::Assignment(f)) => Ok(f.state.clone()),
-            _ => Ok(Assignment::default()),
-        }
-    }
-
-    pub fn agent(&mut self, agent: &AgentId) -> Result<Agent> {
-        match self.subject(&format!("agent/{agent}"))? {
-            Some(Subject::Agent(f)) => Ok(f.state.clone()),
-            _ => Ok(Agent::default()),
-        }
-    }
-
-    /// Writes what was added into the log, in one `write`, and the cache to match. Gives the ids of the events and the
-    /// offset behind the last.
-    ///
-    /// A crash before the `write` leaves nothing; one after it leaves events that the next command takes in.
-    pub(super) fn finish(&mut self) -> Result<(Vec<String>, u64)> {
-        let mut built = self.cache.built()?;
-        let events = std::mem::take(&mut self.unsaved);
-        if !events.is_empty() {
-            let mut bytes = Vec::with_capacity(events.iter().map(|e| e.raw.len() + 1).sum());
-            for e in &events {
-                bytes.extend_from_slice(&e.raw);
-                bytes.push(b'\n');
-            }
-            let start = super::append::lines(&self.places.log(), &bytes)?;
-            self.appended = true;
-            let mut at = start;
-            for e in &events {
-                self.record_row(e, at)?;
-                at += e.raw.len() as u64 + 1;
-            }
-            if start == built.offset {
-                built.offset = at;
-                built.tail = self.tail_of(&bytes, at)?;
-            } else {
-                self.take_in_log(&mut built)?;
-            }
-            self.cache.set_built(&built)?;
-        }
-        self.leave()?;
-        self.quarantine.save(self.places)?;
-        self.settle_retired()?;
-        Ok((events.into_iter().map(|e| e.id).collect(), built.offset))
-    }
-
-    /// Writes back what was changed of the subjects, and the clock that saw it.
-    fn leave(&mut self) -> Result<()> {
-        if self.overlay.is_changed() {
-            self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
-        }
-        // Not every event has a subject that is kept; each moves the clock.
-        let clock = serde_json::to_string(&self.clock).unwrap_or_default();
-        if clock != self.kept_clock {
-            self.cache.set_meta("clock", &clock)?;
-            self.kept_clock = clock;
-        }
-        Ok(())
-    }
-
-    /// The checksum kept as the log's tail, from the bytes just written where they suffice.
-    fn tail_of(&self, bytes: &[u8], end: u64) -> Result<i64> {
-        if let Some(from) = bytes.len().checked_sub(64) {
-            return Ok(sum(&bytes[from..]));
-        }
-        let start = end.saturating_sub(64);
-        let len = usize::try_from(end - start).unwrap_or_default();
-        fs::read_at(&self.log, start, len).map(|b| sum(&b)).map_err(StoreError::io("read .work/events.jsonl"))
-    }
-
-    fn record_row(&self, e: &Event, at: u64) -> Result<()> {
-        self.cache
-            .db
-            .prepare_cached("INSERT OR REPLACE INTO events(off,len,id,sum,subject,home) VALUES(?,?,?,?,?,NULL)")?
-            .execute(params![
-                at.cast_signed(),
-                i64::try_from(e.raw.len()).unwrap_or_default(),
-                e.id,
-                sum(&e.raw),
-                e.subject()
-            ])?;
-        Ok(())
-    }
-}
-
-/// How many bytes of ids a new event names in `prev`.
-const MOST_NAMED: usize = 16 * 1024;
-
-/// What a new event names of the events that no other knows: the newest, as far as its line has room. Those left out stay
-/// concurrent with it until a later event names them; thousands of them, which only a hostile writer leaves, are no
-/// reason that nothing can be written any more.
-fn named(mut heads: Vec<String>) -> Vec<String> {
-    let mut room = MOST_NAMED;
-    let fits = |id: &&String| {
-        room = room.saturating_sub(id.len() + 3);
-        room > 0
-    };
-    let count = heads.iter().rev().take(line::MOST_NAMED).take_while(fits).count();
-    heads.split_off(heads.len() - count)
-}
-
 impl Store {
     /// Runs a decision on the present state and records what it adds, in one commit. A decision that fails records
     /// nothing.
@@ -331,12 +56,34 @@ impl Store {
         &mut self,
         decide: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<Done<T>, E> {
+        self.appended_to = None;
         let Recorded { value, events, about, end } = self.record(decide)?;
         if let Some(end) = end {
-            let published = self.has_loose().and_then(|loose| if loose { self.publish_through(end) } else { Ok(()) });
+            let loose = if events.is_empty() { self.has_loose() } else { Ok(true) };
+            let published = loose.and_then(|loose| if loose { self.publish_through(end) } else { Ok(()) });
             published.or_else(|e| self.is_in_the_log(e)).map_err(|e| e.about(about.as_ref()))?;
+            self.are_kept(&events).map_err(|e| e.about(about.as_ref()))?;
         }
+        self.appended_to = None;
         Ok(Done { value, events, warnings: std::mem::take(&mut self.warnings) })
+    }
+
+    /// Looks for events once more where another log stands now than the one that they were appended to.
+    fn are_kept(&mut self, events: &[String]) -> Result<()> {
+        let log = fs::Stamp::of(&self.places.log()).map(|s| s.inode);
+        if events.is_empty() || self.appended_to.is_none() || log == self.appended_to {
+            return Ok(());
+        }
+        self.with_state(|tx| tx.finish().map(|_| ()))?;
+        let cache = self.cache.as_ref().ok_or(StoreError::NotInitialised)?;
+        let mut q = cache.db.prepare_cached("SELECT EXISTS(SELECT 1 FROM events WHERE id=?)")?;
+        for id in events {
+            if !q.query_row([id], |r| r.get::<_, bool>(0))? {
+                let source = std::io::Error::other("it was taken away while this was recorded");
+                return Err(StoreError::io("keep .work/events.jsonl")(source).into_unknown());
+            }
+        }
+        Ok(())
     }
 
     /// Once its events stand in the log, what fails behind that is a warning where the log can be synced, and an outcome
@@ -345,7 +92,7 @@ impl Store {
         &mut self,
         decide: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<Recorded<T>, E> {
-        let (mut decided, mut appended) = (None, false);
+        let (mut decided, mut appended) = (None, None);
         let ended = self.with_state(|tx| {
             let value = decide(tx).map_err(Failed::Decision)?;
             let order = |e: &Event| e.subject()?.strip_prefix("order/")?.parse().ok();
@@ -355,12 +102,13 @@ impl Store {
             appended = tx.appended;
             Ok((finished?.1, std::mem::take(&mut tx.warnings)))
         });
+        self.appended_to = appended;
         match (ended, decided) {
             (Ok((end, warnings)), Some((value, events, about))) => {
                 self.warnings.extend(warnings);
                 Ok(Recorded { value, events, about, end: Some(end) })
             }
-            (Err(Failed::Store(e)), Some((value, events, about))) if appended => {
+            (Err(Failed::Store(e)), Some((value, events, about))) if appended.is_some() => {
                 self.is_in_the_log(e).map_err(|e| e.about(about.as_ref()))?;
                 Ok(Recorded { value, events, about, end: None })
             }
@@ -387,15 +135,14 @@ impl Store {
         self.be_present()?;
         self.looked = None;
         let _lock = self.lock_state()?;
+        self.refuse_code_before_all()?;
         let restored = self.places.restore()?;
-        if !self.cache.as_ref().is_some_and(Cache::is_of_this_boot) {
-            self.cache = Cache::open_sound(&self.places.cache())?;
-        }
-        let tip = self.present_tip()?;
-        let (rebuild, mut warnings) = (std::mem::take(&mut self.rebuild), Vec::new());
+        self.begin_on_sound_cache()?;
+        let (rebuild, mut warnings) = (self.rebuild, Vec::new());
         let result = {
             let cache = self.cache.as_ref().ok_or(StoreError::NotInitialised)?;
             let run = || -> std::result::Result<T, E> {
+                let tip = self.present_tip()?;
                 let mut tx = Tx::begin(self, cache, restored)?;
                 tx.rebuild = rebuild;
                 tx.see_tip(tip);
@@ -416,14 +163,18 @@ impl Store {
                     tx.finish()?;
                     cache.commit()?;
                     cache.begin()?;
-                    tx.appended = false;
+                    tx.appended = None;
                 }
                 match f(&mut tx) {
                     Ok(value) => {
                         // What the log has gained counts as read now, so that it must be seen, too.
                         tx.leave()?;
+                        warnings.append(&mut tx.warnings);
                         warnings.append(&mut tx.notices);
                         cache.commit()?;
+                        if restored.log_was_gone {
+                            self.places.note_restored()?;
+                        }
                         Ok(value)
                     }
                     Err(e) => {
@@ -438,8 +189,34 @@ impl Store {
             }
             result
         };
+        self.rebuild = false;
         self.warnings.append(&mut warnings);
         result
+    }
+
+    /// Begins a change of the cache; of one that a power cut may have spoiled, or that is not there, an empty one is made.
+    fn begin_on_sound_cache(&mut self) -> Result<()> {
+        if let Some(cache) = &self.cache {
+            match cache.begin() {
+                Ok(()) if cache.is_of_this_boot() => return Ok(()),
+                Err(e) if cache.is_of_this_boot() => return Err(e),
+                _ => cache.rollback(),
+            }
+        }
+        self.cache = None;
+        self.cache = Cache::open_sound(&self.places.cache())?;
+        self.cache.as_ref().ok_or(StoreError::NotInitialised)?.begin()
+    }
+
+    /// Where nothing of a state stands on the disk, a branch of code is refused before anything is made for it.
+    fn refuse_code_before_all(&self) -> Result<()> {
+        if fs::exists(&self.places.work) || fs::exists(&self.places.pin()) {
+            return Ok(());
+        }
+        match self.repo.ref_target(&self.places.state_ref) {
+            Ok(Some(tip)) => self.refuse_code(tip),
+            _ => Ok(()),
+        }
     }
 
     /// The tip, or `None` where it is broken: the log has what was on it, and the publisher mends it. Where the log has
@@ -490,5 +267,40 @@ impl Store {
         fs::create_private_dir(&self.places.private).map_err(StoreError::io("make the private folder"))?;
         let taken = lock::acquire(&self.places.state_lock(), STATE_WAIT).map_err(StoreError::io("lock the state"))?;
         taken.ok_or(StoreError::Busy { what: "the state", seconds: STATE_WAIT.as_secs() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::{AgentId, Draft};
+    use crate::store::{StoreError, fresh};
+    use crate::sys::fs;
+
+    /// Records an event; what becomes of the log in the meantime is told.
+    fn recorded(meanwhile: impl Fn(&std::path::Path)) -> (bool, Vec<u8>) {
+        let (dir, mut store) = fresh();
+        let log = store.places.log();
+        let draft = Draft::new("test.said", &AgentId::ceo(), serde_json::json!({}));
+        let done = store.write::<_, StoreError>(|tx| {
+            meanwhile(&log);
+            tx.emit(&draft)
+        });
+        let id = done.unwrap().value;
+        store.rebuild().unwrap();
+        let known = !store.view().unwrap().event(&id).unwrap().is_empty();
+        assert!(dir.path().exists());
+        (known, fs::read(&log).unwrap())
+    }
+
+    #[test]
+    fn a_log_that_is_taken_away_just_before_it_is_written_to_is_put_back() {
+        let (known, _) = recorded(|log| fs::remove_file(log).unwrap());
+        assert!(known);
+    }
+
+    #[test]
+    fn nothing_is_written_only_to_a_log_that_somebody_has_just_put_there() {
+        let (known, log) = recorded(|log| fs::replace(log, b"{}\n").unwrap());
+        assert!(known && log.starts_with(b"{}\n"), "{}", String::from_utf8_lossy(&log));
     }
 }

@@ -5,14 +5,26 @@ use serde_json::{Map, Value};
 /// The largest line that is read, in bytes.
 pub const LONGEST_LINE: usize = 1 << 20;
 
+/// The largest line of a list that is read, in bytes: what many events say of one record stands there in one line.
+pub const LONGEST_RECORD: usize = 16 << 20;
+
 /// How deep a record may be nested. The parser would take twice that; but what is kept of a record stands some levels
 /// deeper there, and is to be read again, too.
 pub const DEEPEST: usize = 64;
 
 /// An object from a line. The error says what is wrong, in the reader's words.
 pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
-    if bytes.len() > LONGEST_LINE {
-        return Err(format!("a line of {} bytes is longer than {LONGEST_LINE}", bytes.len()));
+    object_up_to(LONGEST_LINE, bytes)
+}
+
+/// A record from a line of a list.
+pub fn record(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    object_up_to(LONGEST_RECORD, bytes)
+}
+
+fn object_up_to(longest: usize, bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    if bytes.len() > longest {
+        return Err(format!("a line of {} bytes is longer than {longest}", bytes.len()));
     }
     // Lines of junk come by the million; this is most of what there is to know of them.
     if bytes.trim_ascii_start().first().is_none_or(|b| !b"{[\"n".contains(b)) {
@@ -35,6 +47,12 @@ pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, String> {
         Value::Null => Err("null is no record".to_owned()),
         _ => Err("a record is a JSON object, in braces".to_owned()),
     }
+}
+
+/// Why a line that is about to be written could not be read again; `None` where it could.
+pub fn why_unreadable(bytes: &[u8]) -> Option<String> {
+    let doubtful = bytes.len() > LONGEST_LINE || may_be_deep(bytes);
+    doubtful.then(|| object(bytes).err()).flatten()
 }
 
 /// Whether a text has what it takes to be nested too deep. Brackets may be written as escapes, too.
@@ -108,25 +126,57 @@ fn escape(text: &str) -> (String, usize) {
     }
 }
 
-/// How many opening braces of a torn line are tried, from the left.
+/// How many opening braces of a torn line are tried in vain, from the left.
 const MOST_TRIED: usize = 256;
 /// How many bytes are read for that in all: a line that fails at its end each time is no reason to read it 256 times.
 const MOST_READ: usize = 8 << 20;
 
-/// The endings of a torn line that may be a whole object, the longest first, each with the torn part before it.
-pub fn endings(raw: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let whole = raw.ends_with(b"}") && raw.len() <= LONGEST_LINE;
-    let starts = (1..raw.len()).filter(move |i| whole && raw[*i] == b'{');
-    let tries = MOST_TRIED.min(1 + MOST_READ / raw.len().max(1));
-    starts.take(tries).map(|at| (&raw[at..], &raw[..at]))
+/// What a line that is no record may still hold.
+#[derive(Debug, PartialEq)]
+pub struct Pieces<'a, T> {
+    /// The whole records, each with its offset in the line and the bytes that it was read from.
+    pub whole: Vec<(usize, &'a [u8], T)>,
+    /// What is left of others.
+    pub torn: Vec<&'a [u8]>,
 }
 
-/// An object, the bytes it was read from, and the torn part before them.
-pub type Salvaged<'a> = (Map<String, Value>, &'a [u8], &'a [u8]);
+/// Takes a line apart whose writers left out a newline, or were stopped in the middle: the whole objects that `read` takes,
+/// each of which ends the line or stands right before another brace, and what is left between them.
+pub fn pieces<T>(raw: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Pieces<'_, T> {
+    let mut pieces = Pieces { whole: Vec::new(), torn: Vec::new() };
+    let (mut at, mut torn_from) = (0, 0);
+    let mut tries = MOST_TRIED.min(1 + MOST_READ / raw.len().max(1));
+    if raw.len() > LONGEST_LINE {
+        tries = 0;
+    }
+    while tries > 0
+        && let Some(begin) = memchr::memchr(b'{', &raw[at..]).map(|n| at + n)
+    {
+        let found = [raw.len(), whole_until(raw, begin)].into_iter().find_map(|end| {
+            let text = raw.get(begin..end)?.trim_ascii_end();
+            read(text).map(|value| (end, text, value))
+        });
+        let Some((end, text, value)) = found else {
+            (at, tries) = (begin + 1, tries - 1);
+            continue;
+        };
+        pieces.torn.push(&raw[torn_from..begin]);
+        pieces.whole.push((begin, text, value));
+        (at, torn_from) = (end, end);
+    }
+    pieces.torn.push(&raw[torn_from..]);
+    pieces.torn.retain(|t| !t.trim_ascii().is_empty());
+    pieces
+}
 
-/// What a torn line may still hold: the longest complete object that ends it and that `good` takes, and the rest before.
-pub fn salvage(raw: &[u8], good: impl Fn(&Map<String, Value>) -> bool) -> Option<Salvaged<'_>> {
-    endings(raw).find_map(|(end, torn)| object(end).ok().filter(&good).map(|m| (m, end, torn)))
+/// Where the object that begins at `begin` ends, if another brace follows; the line's beginning where there is none.
+fn whole_until(raw: &[u8], begin: usize) -> usize {
+    let mut values = serde_json::Deserializer::from_slice(&raw[begin..]).into_iter::<serde::de::IgnoredAny>();
+    if !matches!(values.next(), Some(Ok(_))) {
+        return 0;
+    }
+    let end = begin + values.byte_offset();
+    if raw[end..].trim_ascii_start().starts_with(b"{") { end } else { 0 }
 }
 
 /// A record as one line, without its newline.
@@ -145,6 +195,21 @@ mod tests {
         assert!(m["a"].is_null() && m["b"].is_null());
         assert_eq!(m["c"], "NaN \u{fffd} x \u{1f600}");
         assert_eq!(m["d"], "<");
+    }
+
+    #[test]
+    fn whole_objects_in_a_torn_line_are_found_and_nothing_inside_of_others() {
+        let read = |line: &'static str| {
+            let pieces = pieces(line.as_bytes(), |text| object(text).ok()?.get("id")?.as_i64());
+            let text = |t: &[u8]| String::from_utf8_lossy(t).into_owned();
+            let whole: Vec<(usize, i64)> = pieces.whole.iter().map(|(at, _, id)| (*at, *id)).collect();
+            (whole, pieces.torn.into_iter().map(text).collect::<Vec<_>>())
+        };
+        assert_eq!(read(r#"{"id":1}{"id":2}"#), (vec![(0, 1), (8, 2)], vec![]));
+        assert_eq!(read(r#"{"i{"id":1} {"id":2}{"x"#), (vec![(3, 1), (12, 2)], vec!["{\"i".into(), "{\"x".into()]));
+        assert_eq!(read(r#"{"id":1}junk"#), (vec![], vec![r#"{"id":1}junk"#.into()]));
+        assert_eq!(read(r#"{"a":{"id":1}}"#), (vec![], vec![r#"{"a":{"id":1}}"#.into()]));
+        assert_eq!(read(r#"{"a":{"id":1},"#), (vec![], vec![r#"{"a":{"id":1},"#.into()]));
     }
 
     #[test]

@@ -93,9 +93,17 @@ pub fn says_prev(raw: &[u8]) -> bool {
     raw.windows(mark.len()).rev().any(|w| w == mark)
 }
 
-/// What a line that is no event may still hold: the longest complete event that ends it, and the torn rest before.
-pub fn salvage(bytes: &[u8]) -> Option<(Event, &[u8])> {
-    json::endings(trim(bytes)).find_map(|(end, torn)| event(end).ok().map(|e| (e, torn)))
+/// What a line that is no event may still hold: writers that left out a newline, or were stopped in the middle.
+pub fn salvage(bytes: &[u8]) -> json::Pieces<'_, Event> {
+    json::pieces(bytes, |text| event(text).ok())
+}
+
+/// The events that a line holds: as a rule one.
+pub fn events_in(bytes: &[u8]) -> Vec<Event> {
+    match event(bytes) {
+        Ok(e) => vec![e],
+        Err(_) => salvage(bytes).whole.into_iter().map(|(_, _, e)| e).collect(),
+    }
 }
 
 /// The complete lines of a piece of a file: (offset within the piece, bytes without the newline). What follows the last
@@ -140,12 +148,15 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_line_gives_back_the_whole_event_behind_it() {
+    fn a_torn_line_gives_back_the_whole_events_in_it() {
         let mut torn = br#"{"event_id":"evt-9","event_ty"#.to_vec();
         torn.extend(good());
-        let (e, rest) = salvage(&torn).unwrap();
-        assert_eq!((e.id.as_str(), rest), ("evt-1", &torn[..29]));
-        assert!(salvage(b"not json at all").is_none());
+        torn.extend(good());
+        let pieces = salvage(&torn);
+        let at: Vec<usize> = pieces.whole.iter().map(|(at, ..)| *at).collect();
+        assert_eq!((at, pieces.torn), (vec![29, 29 + good().len()], vec![&torn[..29]]));
+        assert_eq!(events_in(&torn).len(), 2);
+        assert!(salvage(b"not json at all").whole.is_empty());
     }
 
     #[test]

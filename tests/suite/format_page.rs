@@ -50,7 +50,7 @@ fn events() -> (Vec<Event>, usize) {
     let mut read = |text: &String| {
         line::event(text.as_bytes()).unwrap_or_else(|reason| {
             torn += 1;
-            line::salvage(text.as_bytes()).unwrap_or_else(|| panic!("{reason}: {text}")).0
+            line::events_in(text.as_bytes()).pop().unwrap_or_else(|| panic!("{reason}: {text}"))
         })
     };
     let events = examples()[LOG].iter().map(&mut read).collect();

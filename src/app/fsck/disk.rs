@@ -80,22 +80,16 @@ fn log(places: &Places, report: &mut Report) -> Result<Vec<Event>, Fault> {
             if raw.trim_ascii().is_empty() {
                 continue;
             }
-            let event = match line::event(raw) {
-                Ok(e) => e,
-                Err(reason) => {
-                    bad += 1;
-                    let rescued = line::salvage(raw).map(|(e, _)| e);
-                    if bad <= MOST_NAMED && rescued.is_none() {
-                        let mend = "it stays there and is passed over";
-                        report.add(Severity::Warning, format!(".work/events.jsonl:{number}"), reason, Some(mend));
-                    }
-                    let Some(e) = rescued else { continue };
-                    e
+            let here = line::events_in(raw);
+            if here.is_empty() {
+                bad += 1;
+                if bad <= MOST_NAMED {
+                    let (reason, mend) = (line::event(raw).err(), "it stays there and is passed over");
+                    let place = format!(".work/events.jsonl:{number}");
+                    report.add(Severity::Warning, place, reason.unwrap_or_default(), Some(mend));
                 }
-            };
-            if seen.insert(sums.of(&event)) {
-                events.push(event);
             }
+            events.extend(here.into_iter().filter(|e| seen.insert(sums.of(e))));
         }
     }
     if Stamp::of_file(&file).map_err(failed)?.size > parts.end() {

@@ -98,6 +98,12 @@ pub fn run(session: &Session, revision: Option<&str>) -> Result<Report, Fault> {
             None
         }),
     };
+    if let (Some(name), Some(commit)) = (revision, commit)
+        && matches!(session.store.is_of_the_state(commit), Ok(false))
+    {
+        let what = format!("{} is no commit of the state branch", crate::domain::text::quoted(name));
+        return Err(Fault::not_found(what).hint("see the state's commits: git vermas log --oneline"));
+    }
     report.commit = commit.map(|c| c.to_string());
     let branch = match commit {
         Some(commit) => branch::check(repo, commit, &mut report),

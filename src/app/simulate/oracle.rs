@@ -218,8 +218,7 @@ fn difference(a: &[u8], b: &[u8]) -> String {
 
 fn events_of_log(places: &Places) -> Result<Vec<Event>, Broken> {
     let bytes = fs::read_if_there(&places.log())?.unwrap_or_default();
-    let event = |raw: &[u8]| line::event(raw).ok().or_else(|| line::salvage(raw.trim_ascii()).map(|(e, _)| e));
-    Ok(line::complete(&bytes).filter_map(|(_, raw)| event(raw)).collect())
+    Ok(line::complete(&bytes).flat_map(|(_, raw)| line::events_in(raw)).collect())
 }
 
 /// Everything acknowledged is in the log and on the branch, and there once.

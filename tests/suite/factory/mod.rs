@@ -6,6 +6,7 @@ pub mod common;
 mod conflicts;
 mod interop;
 mod qa;
+mod rewritten;
 mod sync;
 mod wo;
 mod worker;
