@@ -17,12 +17,16 @@ const HEAD_VARIABLE: &str = "GITHEAD_";
 
 /// Joins two versions of the projection at `path` and writes the result over `ours`.
 pub fn run(ours: &Path, theirs: &Path, path: &str) -> Result<(), Fault> {
-    let messages = check::part_of(path) == Part::Messages;
     let folded = session::repository().ok().and_then(|repo| fold(&repo, path));
-    let bytes = match folded {
-        Some(bytes) => bytes,
-        None => merge::records(messages, &fs::read(ours)?, &fs::read(theirs)?),
+    let joined = |part: Part| -> Result<Vec<u8>, Fault> {
+        let (ours, theirs) = (fs::read(ours)?, fs::read(theirs)?);
+        Ok(match part {
+            // Without events nothing tells which came later: the same one wherever the two meet.
+            Part::Assignment => ours.min(theirs),
+            part => merge::records(part == Part::Messages, &ours, &theirs),
+        })
     };
+    let bytes = folded.map_or_else(|| joined(check::part_of(path)), Ok)?;
     Ok(fs::replace(ours, &bytes)?)
 }
 
@@ -48,6 +52,8 @@ pub fn fold_of(repo: &Repo, heads: &[Oid], path: &str) -> Option<Vec<u8>> {
     match check::part_of(path) {
         Part::Orders => Some(all.orders_bytes()),
         Part::Messages => Some(all.messages_bytes()),
+        // Whoever has none has an empty file; the next command takes it away.
+        Part::Assignment => Some(all.assignment_files().remove(path).unwrap_or_default().into_bytes()),
         _ => None,
     }
 }

@@ -160,6 +160,12 @@ impl Repo {
         sys::fs::list(&packs)?.iter().try_for_each(|name| sys::fs::check_readable(&packs.join(name)))
     }
 
+    /// What a blob of these bytes is called; it need not be there.
+    pub fn blob_oid(&self, bytes: &[u8]) -> Result<Oid, RepoError> {
+        gix::objs::compute_hash(self.gix.object_hash(), Kind::Blob, bytes)
+            .map_err(|e| RepoError::broken("name a file", e))
+    }
+
     /// Writes a blob. After a crash it is there whole or not at all; not synced, see [`Self::sync_objects`].
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Oid, RepoError> {
         self.write_object(Kind::Blob, bytes)

@@ -15,7 +15,11 @@ const ROOT_DATE: i64 = 1_767_225_600;
 const ROOT_MESSAGE: &str = "vermas: begin\n";
 
 /// `.gitattributes` on the branch: bytes stay as they are, segments join by lines, projections through our driver.
-pub(super) const ATTRIBUTES: &[u8] =
+pub(super) const ATTRIBUTES: &[u8] = b"* -text\nevents/** merge=union\nwork_orders.jsonl merge=vermas\n\
+    messages.jsonl merge=vermas\n.assignment-* merge=vermas\n";
+
+/// The same as states began with that know no driver for assignments; nobody's own text.
+pub(super) const EARLIER_ATTRIBUTES: &[u8] =
     b"* -text\nevents/** merge=union\nwork_orders.jsonl merge=vermas\nmessages.jsonl merge=vermas\n";
 
 /// Workflow templates that a new state begins with.

@@ -383,7 +383,8 @@ impl Store {
         let mut written = Vec::new();
         let mut root = base.root;
         let (homes, segments) = self.write_segments(load, &mut root, &mut written)?;
-        let has_attributes = root.iter().any(|e| e.name == ".gitattributes");
+        let earlier = self.repo.blob_oid(super::init::EARLIER_ATTRIBUTES)?;
+        let has_attributes = root.iter().any(|e| e.name == ".gitattributes" && e.oid != earlier);
         let mut put = |name: &str, content: Option<&[u8]>| -> Result<()> {
             root.retain(|e| e.name != name);
             if let Some(bytes) = content {

@@ -19,7 +19,7 @@ pub fn records(messages: bool, ours: &[u8], theirs: &[u8]) -> Vec<u8> {
     let mut others: Vec<&[u8]> = Vec::new();
     for raw in ours.split(|b| *b == b'\n').chain(theirs.split(|b| *b == b'\n')) {
         let raw = raw.trim_ascii();
-        let map = json::object(raw).unwrap_or_default();
+        let map = json::record(raw).unwrap_or_default();
         let Some(id) = map.get("id").and_then(Value::as_str).map(str::to_owned) else {
             if !raw.is_empty() && !others.contains(&raw) {
                 others.push(raw);

@@ -52,6 +52,29 @@ fn plain_git_merge_writes_the_projections_of_all_events() {
 }
 
 #[test]
+fn plain_git_merge_of_one_agents_assignment_is_what_the_events_say() {
+    let p = Place::new();
+    let id = p.order("Both have this");
+    checkpoint(&p.path);
+    let other = clone_of(&p, "other");
+    let theirs = create(
+        &mut open(&other),
+        git_vermas::domain::decide::order::NewOrder { title: "Theirs".into(), ..Default::default() },
+    );
+    for (path, id) in [(&p.path, &id), (&other, &theirs)] {
+        let mut set = assert_cmd::Command::from_std(crate::place::scrubbed(crate::place::binary(), path));
+        set.args(["assignment", "set", "ceo", &format!("work_order:{id}")]).assert().code(0);
+    }
+    set_driver(&p.path);
+    let there = p.checkout();
+    git(&there, &["fetch", "-q", other.to_str().unwrap(), "vermas/state"]);
+    git(&there, &["merge", "-q", "-m", "join", "FETCH_HEAD"]);
+    let merged = std::fs::read_to_string(there.join(".assignment-ceo")).unwrap();
+    // The later one of the two, as after a sync.
+    assert_eq!(merged, format!("work_order:{theirs}\n"));
+}
+
+#[test]
 fn without_the_events_records_are_joined_one_by_one() {
     let dir = crate::place::scratch();
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
