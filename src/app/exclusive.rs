@@ -20,7 +20,15 @@ const MOST_ROUNDS: u32 = 32;
 /// Takes an order on, arbitrated by the remote. False where this machine had it already: two machines that act under one
 /// name are two.
 pub fn claim(session: &mut Session, text: &str) -> Result<(OrderId, bool), Fault> {
-    let id = session.order_id(text)?;
+    let id = match session.order_id(text) {
+        // What was created a moment ago on another machine is known when the remote was asked.
+        Err(fault) if fault.kind == Kind::NotFound => {
+            let remote = sync::remote_name(session);
+            sync::sync(session, &remote, false, &|_| {}).map_err(|_| fault)?;
+            session.order_id(text)?
+        }
+        found => found?,
+    };
     let actor = session.actor.clone();
     let done = exclusively(session, |tx| {
         let order = super::orders::require(tx, &id)?;

@@ -196,7 +196,10 @@ fn state(session: &Session) -> Result<Vec<Check>, Fault> {
         counted(report.orders, "work order"),
         counted(report.messages, "message")
     );
-    checks.push(if errors + warnings == 0 {
+    let notes = report.count(Severity::Info);
+    checks.push(if errors + warnings == 0 && notes > 0 {
+        Check::ok("state", format!("{contents}; {}: git vermas fsck", counted(notes, "note")))
+    } else if errors + warnings == 0 {
         Check::ok("state", contents)
     } else {
         let health = if errors > 0 { Health::Error } else { Health::Warning };
