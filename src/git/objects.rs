@@ -125,6 +125,15 @@ impl Repo {
         Ok(entries)
     }
 
+    /// The same of a folder without which the rest can be used: one that is lost or spoiled counts as empty, and is filled anew.
+    /// One that cannot be read just now is an error.
+    pub fn tree_or_empty(&self, oid: Oid) -> Result<Vec<Entry>, RepoError> {
+        match self.tree(oid) {
+            Ok(entries) => Ok(entries),
+            Err(_) => self.check_objects_readable(oid).map(|()| Vec::new()).map_err(RepoError::from),
+        }
+    }
+
     pub fn empty_tree(&self) -> Oid {
         Oid::empty_tree(self.gix.object_hash())
     }
@@ -153,9 +162,9 @@ impl Repo {
         self.gix.find_header(oid).is_ok()
     }
 
-    /// Fails where the system refuses to read what may hold a commit: then nothing can be said of it.
-    pub fn check_objects_readable(&self, commit: Oid) -> std::io::Result<()> {
-        sys::fs::check_readable(&self.loose_path(commit))?;
+    /// Fails where the system refuses to read what may hold an object: then nothing can be said of it.
+    pub fn check_objects_readable(&self, object: Oid) -> std::io::Result<()> {
+        sys::fs::check_readable(&self.loose_path(object))?;
         let packs = self.common_dir().join("objects/pack");
         sys::fs::list(&packs)?.iter().try_for_each(|name| sys::fs::check_readable(&packs.join(name)))
     }

@@ -87,7 +87,7 @@ impl Store {
     ) -> Result<()> {
         if let Some((folder, rest)) = path.split_once('/') {
             let below = root.iter().find(|e| e.name == folder && e.kind == EntryKind::Tree).map(|e| e.oid);
-            let mut entries = below.map(|t| self.repo.tree(t)).transpose()?.unwrap_or_default();
+            let mut entries = below.map(|t| self.repo.tree_or_empty(t)).transpose()?.unwrap_or_default();
             self.put_object(&mut entries, rest, content, written)?;
             root.retain(|e| e.name != folder);
             if !entries.is_empty() {

@@ -81,7 +81,8 @@ fn walk_tree(
     budget: &mut Budget,
     found: &mut dyn FnMut(String, Oid),
 ) -> Result<()> {
-    for e in repo.tree(tree)? {
+    // The root is the state's; of the others none keeps anybody from anything else.
+    for e in if depth == 0 { repo.tree(tree)? } else { repo.tree_or_empty(tree)? } {
         let path = format!("{prefix}{}", e.name);
         budget.spend_on(&path)?;
         match e.kind {
@@ -158,7 +159,8 @@ pub(super) fn text_at(repo: &Repo, root: Oid, path: &str) -> Result<Option<Oid>>
         let Some(entry) = branch::child(repo, tree, folder, EntryKind::Tree)? else { return Ok(None) };
         (tree, rest) = (entry.oid, below);
     }
-    Ok(branch::child(repo, tree, rest, EntryKind::File)?.map(|e| e.oid))
+    let below = if tree == root { repo.tree(tree)? } else { repo.tree_or_empty(tree)? };
+    Ok(below.into_iter().find(|e| e.name == rest && e.kind == EntryKind::File).map(|e| e.oid))
 }
 
 impl Store {
@@ -217,7 +219,7 @@ impl Store {
                 self.warnings.push(format!(".work/{path}:{line} {}; not shared until it is mended", flaw.reason));
                 continue;
             }
-            // What cannot be read there gives way to what is here.
+            // What cannot be read there gives way to what is here, folders too.
             let old = root.map(|r| text_at(&self.repo, r, path)).transpose()?.flatten();
             let old = old.and_then(|oid| self.repo.blob(oid).ok());
             if old != *content {

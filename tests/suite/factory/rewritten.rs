@@ -146,6 +146,19 @@ fn a_branch_that_is_set_back_takes_no_template_with_it() {
 }
 
 #[test]
+fn a_lost_folder_of_templates_is_filled_anew_and_stops_nothing() {
+    let p = Place::new();
+    p.create("one");
+    let tree = p.git(&["rev-parse", "vermas/state:templates"]);
+    p.create("two");
+    p.git(&["update-ref", "refs/heads/vermas/state", "vermas/state~1"]);
+    fs::remove_file(p.app.join(".git/objects").join(&tree[..2]).join(&tree[2..])).unwrap();
+    p.create("three");
+    assert_eq!(p.git(&["rev-parse", "vermas/state:templates"]), tree);
+    assert_eq!((created_on_branch(&p), p.vermas(&["fsck"]).code), (3, Some(0)));
+}
+
+#[test]
 fn an_object_that_is_missing_here_is_asked_of_the_remote_again() {
     let p = Place::new();
     p.remote();
