@@ -159,6 +159,17 @@ impl Places {
             let noted = fs::replace_durably(&self.restoring(), b"");
             noted.map_err(StoreError::io("note that .work is being put back"))?;
         }
+        let mut rounds = 1..MOST_ROUNDS;
+        loop {
+            match self.put_back(&mut restored) {
+                // Somebody takes away or puts there something else at this very moment.
+                Err(StoreError::Io { source, .. }) if was_moved(&source) && rounds.next().is_some() => {}
+                other => return other.map(|()| restored),
+            }
+        }
+    }
+
+    fn put_back(&self, restored: &mut Restored) -> Result<()> {
         if !fs::exists(&self.work) {
             fs::create_dir_all(&self.work).map_err(StoreError::io("make .work"))?;
         }
@@ -170,7 +181,7 @@ impl Places {
                 self.join_replaced_log()?;
                 restored.log_was_replaced = true;
             }
-            (Some(_), None) => self.make_pin()?,
+            (Some(_), None) => self.make_pin(None)?,
             (None, Some(_)) => {
                 restored.log_was_gone = true;
                 self.clear_the_way(&log)?;
@@ -186,15 +197,15 @@ impl Places {
             (None, None) => {
                 restored.log_was_gone = true;
                 self.clear_the_way(&log)?;
-                fs::open_append_shared(&log).map_err(StoreError::io("make .work/events.jsonl"))?;
-                self.make_pin()?;
+                let new = fs::open_append_shared(&log).map_err(StoreError::io("make .work/events.jsonl"))?;
+                self.make_pin(Some(&new))?;
             }
         }
         if restored.log_was_gone && !fs::exists(&self.feed()) {
             // Watchers open it before anything is written.
             fs::open_append_shared(&self.feed()).map_err(StoreError::io("make .work/feed.jsonl"))?;
         }
-        Ok(restored)
+        Ok(())
     }
 
     /// A name that is none of a branch is refused: `refs/heads/HEAD` would make every git command speak of two. So is a link
@@ -237,11 +248,19 @@ impl Places {
         fs::remove_file(&self.restoring()).map_err(StoreError::io("note that .work was put back"))
     }
 
-    /// After a crash the pin is the old one or the new one.
-    fn make_pin(&self) -> Result<()> {
+    /// Pins the log, which must be this file where one is given: another that stands in its place by now may hold next to
+    /// nothing. After a crash the pin is the old one or the new one.
+    fn make_pin(&self, log: Option<&File>) -> Result<()> {
         let new = self.pin().with_extension("new");
         fs::remove_file(&new).map_err(StoreError::io("pin .work/events.jsonl"))?;
-        let linked = fs::hard_link(&self.log(), &new).and_then(|()| fs::rename(&new, &self.pin()));
+        let is_it = || -> std::io::Result<bool> {
+            let Some(log) = log else { return Ok(true) };
+            Ok(fs::Stamp::of(&new).map(|s| s.inode) == Some(fs::Stamp::of_file(log)?.inode))
+        };
+        let linked = fs::hard_link(&self.log(), &new).and_then(|()| match is_it()? {
+            true => fs::rename(&new, &self.pin()),
+            false => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "another file stands in its place")),
+        });
         match linked {
             // The branch alone guards the log there.
             Err(e) if has_no_links(&e) => fs::remove_file(&self.pin()).map_err(StoreError::io("move the pin")),
@@ -250,20 +269,27 @@ impl Places {
     }
 
     /// Somebody put another file in the log's place: what only the pinned one has is appended, then the new one is pinned.
+    /// All in one file, whatever stands under its name by then.
     fn join_replaced_log(&self) -> Result<()> {
         let old = fs::read(&self.pin()).map_err(StoreError::io("read the pinned log"))?;
-        let new = fs::read(&self.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
+        let mut log = fs::open_append_there(&self.log()).map_err(StoreError::io("open .work/events.jsonl"))?;
+        let new = fs::read_from(&log, 0).map_err(StoreError::io("read .work/events.jsonl"))?;
         let have: std::collections::HashSet<&[u8]> = new.split(|b| *b == b'\n').collect();
         let mut missing: Vec<u8> = if new.is_empty() || new.ends_with(b"\n") { Vec::new() } else { b"\n".to_vec() };
         for line in old.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !have.contains(l)) {
             missing.extend_from_slice(line);
             missing.push(b'\n');
         }
-        let mut log = fs::open_append_shared(&self.log()).map_err(StoreError::io("open .work/events.jsonl"))?;
         fs::append(&mut log, &missing).map_err(StoreError::io("put back lines of .work/events.jsonl"))?;
         fs::sync_data(&log, &self.log()).map_err(StoreError::io("sync .work/events.jsonl"))?;
-        self.make_pin()
+        self.make_pin(Some(&log))
     }
+}
+
+/// Whether an error says that a file came or went between two looks.
+fn was_moved(e: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{AlreadyExists, NotADirectory, NotFound};
+    [NotFound, AlreadyExists, NotADirectory].contains(&e.kind())
 }
 
 /// Whether two files cannot be one: on different file systems, or on one without hard links (FAT says that it is not
@@ -272,6 +298,9 @@ fn has_no_links(e: &std::io::Error) -> bool {
     use std::io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
     [CrossesDevices, Unsupported, PermissionDenied, TooManyLinks].contains(&e.kind())
 }
+
+/// How often what is missing is put back, where it goes again at once.
+const MOST_ROUNDS: usize = 16;
 
 /// What [`Places::restore`] found missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

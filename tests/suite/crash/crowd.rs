@@ -49,6 +49,53 @@ fn killed_at_chance_moments_under_load_nothing_acknowledged_is_lost() {
     println!("killed under load: {killed} kills, {} acknowledged, 0 lost", acknowledged.len());
 }
 
+/// What takes the log away under those who write to it.
+const REMOVALS: [&str; 4] = [
+    "rm -f .work/events.jsonl",
+    "rm -rf .work",
+    "mv .work ../away$i",
+    "cp .work/events.jsonl x && mv x .work/events.jsonl",
+];
+
+#[test]
+fn a_log_that_is_taken_away_again_and_again_while_many_write_keeps_what_was_acknowledged() {
+    let p = Place::new();
+    let each = if is_long() { 300 } else { 12 };
+    // One that says that it failed was not acknowledged, and need not be there.
+    let write = format!("for n in $(seq {each}); do git-vermas wo create \"$0-$n\" 2>/dev/null; done; :");
+    let running: Vec<Child> = (0..6)
+        .map(|n| {
+            let mut c = program(p.root(), &p.app, "sh");
+            c.args(["-c", &write, &n.to_string()]).stdout(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let take_away = format!("i=0; while :; do i=$((i+1)); case $((i%4)) in {} esac; sleep 0.0$((i*7%9)); done", {
+        let case = |(n, deed): (usize, &&str)| format!("{n}) {deed};;");
+        REMOVALS.iter().enumerate().map(case).collect::<String>()
+    });
+    let mut c = program(p.root(), &p.app, "sh");
+    let mut taking = c.args(["-c", &take_away]).stderr(Stdio::null()).spawn().unwrap();
+    let mut acknowledged = BTreeSet::new();
+    for child in running {
+        let out = child.wait_with_output().unwrap();
+        acknowledged.extend(String::from_utf8(out.stdout).unwrap().lines().map(str::to_owned));
+    }
+    taking.kill().unwrap();
+    taking.wait().unwrap();
+    let all = |p: &Place| -> BTreeSet<String> {
+        let list: serde_json::Value = serde_json::from_str(&p.vermas(&["wo", "list", "--json"]).out).unwrap();
+        list.as_array().unwrap().iter().map(|o| o["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let there = all(&p);
+    let lost: Vec<&String> = acknowledged.difference(&there).collect();
+    assert!(lost.is_empty(), "of {} acknowledged {} are lost: {lost:?}", acknowledged.len(), lost.len());
+    p.vermas(&["rebuild"]);
+    assert_eq!(all(&p), there, "what the cache showed is not what there is");
+    assert!(acknowledged.len() >= each, "hardly anything went through: {}", acknowledged.len());
+    is_sound(&p);
+    println!("log taken away: {} acknowledged by 6 writers, 0 lost", acknowledged.len());
+}
+
 #[test]
 fn many_processes_with_many_creates_each_are_all_there_and_none_twice() {
     let p = Place::new();
