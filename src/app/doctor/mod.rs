@@ -196,9 +196,10 @@ fn state(session: &Session) -> Result<Vec<Check>, Fault> {
         counted(report.orders, "work order"),
         counted(report.messages, "message")
     );
-    let notes = report.count(Severity::Info);
-    checks.push(if errors + warnings == 0 && notes > 0 {
-        Check::ok("state", format!("{contents}; {}: git vermas fsck", counted(notes, "note")))
+    // What can be done about the others is said there; of a value that another program means something by, nothing.
+    let unknown = report.findings.iter().filter(|f| f.severity == Severity::Info && f.mend.is_none()).count();
+    checks.push(if errors + warnings == 0 && unknown > 0 {
+        Check::ok("state", format!("{contents}; {} not known here, see git vermas fsck", counted(unknown, "value")))
     } else if errors + warnings == 0 {
         Check::ok("state", contents)
     } else {
