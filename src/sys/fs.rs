@@ -4,11 +4,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt as _, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+pub use super::stamp::Stamp;
 use super::world::{self, Act};
 
 /// The largest file that is read whole, in bytes.
@@ -464,42 +465,6 @@ pub fn list(path: &Path) -> io::Result<Vec<String>> {
 pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
     std::fs::canonicalize(path).map_err(|e| named(path, &e))
-}
-
-/// What tells one version of a file from another without reading it: inode, size, time of change in nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-pub struct Stamp {
-    pub inode: u64,
-    pub size: u64,
-    pub mtime_ns: i64,
-    pub ctime_ns: i64,
-}
-
-impl Stamp {
-    /// The stamp of a regular file; `None` where there is none.
-    pub fn of(path: &Path) -> Option<Self> {
-        let m = metadata(path).ok()?;
-        m.is_file().then(|| Self::of_metadata(&m))
-    }
-
-    pub fn of_file(file: &File) -> io::Result<Self> {
-        Ok(Self::of_metadata(&file.metadata()?))
-    }
-
-    /// The stamp of the file at a path, if it is this one and nobody wrote to it since: a new name alone is no change.
-    pub fn unchanged_at(&self, path: &Path) -> Option<Self> {
-        let content = |s: &Self| (s.inode, s.size, s.mtime_ns);
-        Self::of(path).filter(|now| content(now) == content(self))
-    }
-
-    fn of_metadata(m: &std::fs::Metadata) -> Self {
-        Self {
-            inode: m.ino(),
-            size: m.len(),
-            mtime_ns: m.mtime().saturating_mul(1_000_000_000).saturating_add(m.mtime_nsec()),
-            ctime_ns: m.ctime().saturating_mul(1_000_000_000).saturating_add(m.ctime_nsec()),
-        }
-    }
 }
 
 /// The identifier of this boot, which changes with every power cut; empty where the system does not say.

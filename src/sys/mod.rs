@@ -16,5 +16,6 @@ pub mod random;
 pub mod readers;
 pub mod running;
 pub mod simulated;
+mod stamp;
 pub mod watch;
 pub mod world;
