@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::causal::Fold;
 use super::event::Event;
-use super::record::apart;
+use super::record::{APART, apart};
 use super::time::Timestamp;
 
 /// Message types with a meaning of their own; free-form mail has none.
@@ -37,9 +37,6 @@ const KNOWN_FIELDS: &[&str] = &[
     "metadata",
     "adopted",
 ];
-
-/// A name that an adopted record's own members stand under, and that is none of them.
-const APART: &str = crate::domain::record::APART;
 
 /// A message and what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -116,8 +116,9 @@ impl Repo {
             }
             _ => Err(e),
         });
+        written?;
         self.remember(oid, kind, &Rc::new(bytes.to_vec()));
-        Ok(written.map(|()| oid)?)
+        Ok(oid)
     }
 }
 
