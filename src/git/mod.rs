@@ -18,6 +18,7 @@ pub mod objects;
 pub mod pack;
 mod pack_cache;
 pub mod program;
+mod promised;
 pub mod push;
 pub mod refs;
 pub mod repo;

@@ -69,7 +69,10 @@ impl Repo {
         if let Some(bytes) = self.small(oid, Kind::Blob) {
             return Ok(bytes);
         }
-        self.check_blob(oid)?;
+        if self.check_blob(oid).is_err() {
+            self.want([oid]);
+            self.check_blob(oid)?;
+        }
         let mut blob = self.gix.find_blob(oid).map_err(|e| RepoError::broken(format!("read the file {oid}"), e))?;
         Ok(blob.take_data())
     }

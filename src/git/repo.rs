@@ -149,6 +149,8 @@ fn opened(git_dir: &Path, options: gix::open::Options) -> Result<gix::Repository
     let opened = gix::ThreadSafeRepository::open_opts(git_dir, options);
     let mut gix = opened.map_err(|e| unopened(git_dir, &e.to_string()))?.to_thread_local();
     gix.object_cache_size_if_unset(1 << 20);
+    // Refs are where they are, whatever namespace a server that called us serves.
+    gix.clear_namespace();
     gix.objects.set_pack_cache(|| Box::new(super::pack_cache::PackCache::default()));
     Ok(gix)
 }

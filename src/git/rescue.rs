@@ -94,7 +94,7 @@ pub(super) fn contents(git: &Git, worktree: &Path) -> Result<Contents, GitError>
         Ok(tree) => tree,
         Err(_) => merged_index_tree(git, worktree, &index)?,
     };
-    let add = durable(index.cmd()).args(["add", "--update", "--", "."]).timeout(Some(CHECKOUT_TIMEOUT));
+    let add = durable(index.cmd()).args(["add", "--update"]).timeout(Some(CHECKOUT_TIMEOUT));
     add.run()?;
     let files_tree = index.write_tree()?;
     let (untracked_tree, nested) = untracked(git, worktree)?;

@@ -36,6 +36,15 @@ impl Settings {
         }
     }
 
+    /// The remote that is said to hold what a partial clone lacks.
+    pub fn promisor(&self) -> Option<String> {
+        let sections = self.file.sections_by_name("remote").into_iter().flatten();
+        let names =
+            sections.filter_map(|s| s.header().subsection_name().and_then(|n| n.to_str().ok()).map(str::to_owned));
+        let mut promising = names.filter(|name| self.flag(&format!("remote.{name}.promisor")) == Some(true));
+        promising.next().or_else(|| self.get("extensions.partialClone"))
+    }
+
     /// The names for which `vermas.agent.NAME.…` is set.
     pub fn agent_names(&self) -> Vec<String> {
         let mut names: Vec<String> = self

@@ -8,19 +8,14 @@ use serde_json::{Map, Value};
 
 use super::cache::sum;
 use super::error::{Result, StoreError};
-use super::fold::events_of;
 use super::lines::Parts;
 use super::tx::Tx;
-use crate::domain::causal::{Folded, fold};
-use crate::domain::event::{Draft, Event};
-use crate::domain::order::Order;
+use crate::domain::event::Draft;
 use crate::domain::{RefId, Timestamp, record};
 use crate::sys::fs::{self, Stamp};
 use crate::sys::readers;
 use crate::wire::json as wire_json;
 
-/// How many versions of a record are tried to find the one that a file shows.
-const MOST_VERSIONS: usize = 64;
 /// How many replaced files of a kind are looked at; beyond that the oldest go before their time.
 const MOST_RETIRED: usize = 256;
 
@@ -279,7 +274,8 @@ impl Tx<'_> {
     /// The events by which a line of the list becomes part of the state; none where it says nothing new.
     fn order_drafts(&mut self, id: &RefId, line: &Map<String, Value>, first: bool) -> Result<Vec<Draft>> {
         let Some(order) = self.order(id)? else { return Ok(vec![record::adopted_order(line)]) };
-        let stated: Option<Timestamp> = line.get("updated_at").and_then(Value::as_str).and_then(|t| t.parse().ok());
+        let text = line.get("updated_at").and_then(Value::as_str).unwrap_or_default();
+        let stated: Option<Timestamp> = text.parse().ok();
         if !first && stated.is_none_or(|t| t <= order.updated_at()) {
             return Ok(Vec::new());
         }
@@ -292,12 +288,22 @@ impl Tx<'_> {
         // Who did not change the time edited what had it. Many versions may: where a clock is ahead, or where a change came
         // from elsewhere that was made before the last one here.
         let projected = self.projected(Table::Orders, id.as_str())?;
-        let mut seen = self.versions_of_then(id, stated)?;
+        let mut seen = self.versions_of_then(id, stated, stated)?;
         if !seen.is_empty() {
             // Or it is the time of an edit of what stood there, which hit upon another's.
             seen.extend(self.record_projected(id, projected)?.map(|o| o.record()));
             let seen = seen.into_iter().min_by_key(|v| record::count_changes(v, line)).unwrap_or(current);
             return Ok(record::changed_order(&seen, line));
+        }
+        // A time of whole seconds is no version's: somebody set it, and changed what stood there at any time of that second.
+        if !text.contains('.') {
+            let mut seen = self.versions_of_then(id, stated, Timestamp::from_millis(stated.millis() + 999))?;
+            seen.extend(self.record_at(id, stated)?);
+            seen.extend(self.record_projected(id, projected)?.map(|o| o.record()));
+            let counted = seen.into_iter().map(|v| (record::count_changes(&v, line), v));
+            if let Some((_, seen)) = counted.filter(|(count, _)| *count > 0).min_by_key(|(count, _)| *count) {
+                return Ok(record::changed_order(&seen, line));
+            }
         }
         // A time between those of two versions is the writer's own. Where our clock ran ahead it tells nothing of what the
         // writer knew.
@@ -312,40 +318,6 @@ impl Tx<'_> {
             }
         };
         Ok(record::changed_order(&base, line))
-    }
-
-    /// The record as it was when the line was written: a line that we wrote and then changed is no foreign change.
-    fn record_at(&mut self, id: &RefId, at: Timestamp) -> Result<Option<Map<String, Value>>> {
-        let mut events = events_of(self.cache, &self.log, &format!("order/{id}"))?;
-        events.retain(|e| e.at.millis() <= at.millis());
-        let f: Folded<Order> = fold(events);
-        Ok(f.state.created.then(|| f.state.record()))
-    }
-
-    /// The versions of a record that were last changed at this time, the latest first. What a machine showed goes by the order
-    /// in which it learned of the changes, what another did by that of their times.
-    fn versions_of_then(&self, id: &RefId, at: Timestamp) -> Result<Vec<Map<String, Value>>> {
-        let arrived = events_of(self.cache, &self.log, &format!("order/{id}"))?;
-        let mut by_time = arrived.clone();
-        by_time.retain(|e| e.at.millis() <= at.millis());
-        by_time.sort_by(Event::order);
-        Ok(versions_of(arrived, at).into_iter().chain(versions_of(by_time, at)).collect())
-    }
-
-    /// The order as its line in the file shows it, where that is not long ago.
-    pub(super) fn record_projected(&self, id: &RefId, projected: Option<i64>) -> Result<Option<Order>> {
-        let Some(projected) = projected else { return Ok(None) };
-        let mut events = events_of(self.cache, &self.log, &format!("order/{id}"))?;
-        for _ in 0..MOST_VERSIONS {
-            let f: Folded<Order> = fold(events.clone());
-            if f.state.created && sum(wire_json::line(&f.state.record()).as_bytes()) == projected {
-                return Ok(Some(f.state));
-            }
-            if events.pop().is_none() {
-                break;
-            }
-        }
-        Ok(None)
     }
 
     /// The same for a message: that it was read, and what no event says of one that came with an event that says little.
@@ -465,22 +437,6 @@ impl Tx<'_> {
         }
         Ok(())
     }
-}
-
-/// The versions of a record that first parts of these events give and that were last changed at this time, the latest first.
-/// Who states a later time than a version has knew of a later one.
-fn versions_of(mut events: Vec<Event>, at: Timestamp) -> Vec<Map<String, Value>> {
-    let mut versions = Vec::new();
-    for _ in 0..MOST_VERSIONS {
-        let f: Folded<Order> = fold(events.clone());
-        if f.state.created && f.state.updated_at().millis() == at.millis() {
-            versions.push(f.state.record());
-        }
-        if events.pop().is_none() {
-            break;
-        }
-    }
-    versions
 }
 
 /// The id in a line that begins as ours do, without reading the rest.

@@ -55,6 +55,8 @@ pub(super) fn check_segments<'a>(repo: &Repo, new: impl Iterator<Item = (&'a Str
 /// One that is not there is an error.
 pub fn check_sizes<'a>(repo: &Repo, place: &str, new: impl Iterator<Item = (&'a String, Oid)>) -> Result<()> {
     let (mut known, mut all, mut long) = (BTreeMap::new(), 0_u64, 0_u64);
+    let new: Vec<_> = new.collect();
+    repo.want(new.iter().map(|(_, oid)| *oid));
     for (path, oid) in new {
         let size = match known.get(&oid) {
             Some(size) => *size,

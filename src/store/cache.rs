@@ -269,6 +269,11 @@ impl Cache {
     }
 }
 
+/// A number that is the same for the same text, everywhere and always.
+pub fn number_of(text: &str) -> u64 {
+    sum(text.as_bytes()).cast_unsigned()
+}
+
 /// A checksum that tells one line from another (64-bit FNV-1a). Not for use against somebody who wants a collision: two
 /// lines of one id with one checksum would count as one.
 pub fn sum(bytes: &[u8]) -> i64 {

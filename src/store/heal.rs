@@ -30,10 +30,12 @@ const HELD_WAIT: Duration = Duration::from_secs(1);
 const NEVER_HELD: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What is written down before the branch is locked, so that the next command knows a lock that was left for its own.
-fn intent_text(new: Oid) -> String {
-    let pid = running::id();
-    format!("{pid} {} {} {new}\n", running::start_time(pid).unwrap_or_default(), fs::boot_id())
+/// What is written down before the branch is locked, so that the next command knows a lock that was left for its own: it
+/// may go by another setting of the branch.
+fn intent_text(moves: &[RefMove]) -> String {
+    let (pid, new) = (running::id(), moves.first().map(|m| m.new.to_string()).unwrap_or_default());
+    let names: String = moves.iter().map(|m| format!(" {}", m.name)).collect();
+    format!("{pid} {} {} {new}{names}\n", running::start_time(pid).unwrap_or_default(), fs::boot_id())
 }
 
 /// The tip that was published last, as far as that is noted.
@@ -66,7 +68,8 @@ pub(super) fn is_whole(repo: &Repo, tip: Oid) -> bool {
             for e in repo.tree(tree)? {
                 match e.kind {
                     crate::git::EntryKind::Tree => open.extend(Some(e.oid).filter(|oid| seen.insert(*oid))),
-                    _ if !repo.has_object(e.oid) => return Ok(false),
+                    // What a partial clone has left with its remote is there when somebody asks for it.
+                    _ if !repo.is_partial() && !repo.has_object(e.oid) => return Ok(false),
                     _ => {}
                 }
             }
@@ -91,6 +94,7 @@ impl Store {
             Err(e) if !self.repo.is_garbled(&self.places.state_ref)? => Err(e.into()),
             Ok(Some(tip)) => {
                 self.repo.check_objects_readable(tip).map_err(StoreError::io("read the state branch"))?;
+                self.repo.check_promised(tip)?;
                 self.replace_broken_tip()
             }
             Err(_) => self.replace_broken_tip(),
@@ -132,8 +136,15 @@ impl Store {
         self.reclaim_packed_lock()
     }
 
-    fn our_locks(&self) -> [PathBuf; 2] {
-        [self.repo.lock_path(&self.places.state_ref), self.repo.lock_path(Places::BACKUP_REF)]
+    /// The locks of the refs that we move, and of those that the intent names.
+    fn our_locks(&self) -> Vec<PathBuf> {
+        let intent = fs::read_if_there(&self.places.intent()).ok().flatten().unwrap_or_default();
+        let intent = String::from_utf8_lossy(&intent).into_owned();
+        let named = intent.lines().next().unwrap_or_default().split_whitespace().skip(4);
+        let named = named.filter(|n| crate::git::name::check_ref(n).is_ok());
+        let names = [self.places.state_ref.as_str(), Places::BACKUP_REF].into_iter().chain(named);
+        let names: BTreeSet<&str> = names.collect();
+        names.into_iter().map(|name| self.repo.lock_path(name)).collect()
     }
 
     /// Where refs are packed, moving one locks `packed-refs`, too. That lock is empty, ours or not.
@@ -180,7 +191,7 @@ impl Store {
             return Ok(());
         }
         let Some(intent) = fs::read_if_there(&self.places.intent()).map_err(StoreError::io("read the intent"))? else {
-            return Ok(());
+            return self.reclaim_old(lock);
         };
         let intent = String::from_utf8_lossy(&intent).into_owned();
         let new = intent.split_whitespace().nth(3).unwrap_or_default();
@@ -191,7 +202,26 @@ impl Store {
             return self.reclaim_unsigned(lock);
         }
         if new.starts_with(&content) {
-            fs::remove_file(lock).map_err(StoreError::io("remove a lock that a killed command left"))?;
+            fs::remove_file(lock).map_err(StoreError::io("remove a lock that a killed command left"))
+        } else {
+            self.reclaim_old(lock)
+        }
+    }
+
+    /// Removes a lock of which no note is left, where it was to move the ref to a state, is old, and nobody is seen who could
+    /// hold it.
+    fn reclaim_old(&self, lock: &Path) -> Result<()> {
+        let Some(found) = fs::Stamp::of(lock) else { return Ok(()) };
+        let age = clock::now_millis().saturating_sub(found.mtime_ns / 1_000_000);
+        if u128::try_from(age).unwrap_or_default() < NEVER_HELD.as_millis() {
+            return Ok(());
+        }
+        let content = fs::read_if_there(lock).map_err(StoreError::io("read a lock"))?.unwrap_or_default();
+        let to = crate::git::objects::parse_oid(&String::from_utf8_lossy(&content));
+        let is_ours = to.is_some_and(|oid| super::tree::is_state(&self.repo, oid).unwrap_or(false));
+        let is_held = || holders::have_open(lock) || holders::git_is_at_work(&self.repo.folders());
+        if is_ours && !is_held() && fs::Stamp::of(lock) == Some(found) {
+            return fs::remove_file(lock).map_err(StoreError::io("remove a lock that a killed command left"));
         }
         Ok(())
     }
@@ -315,8 +345,10 @@ impl Store {
     ///
     /// After a crash the branch is at the old commit or the new one, and a lock that is left is known for ours.
     pub(super) fn move_refs_noted(&self, moves: &[RefMove], message: &str) -> Result<()> {
-        let Some(first) = moves.first() else { return Ok(()) };
-        fs::put(&self.places.intent(), intent_text(first.new).as_bytes())
+        if moves.is_empty() {
+            return Ok(());
+        }
+        fs::put(&self.places.intent(), intent_text(moves).as_bytes())
             .map_err(StoreError::io("note what is about to be committed"))?;
         let by = self.repo.author(crate::sys::clock::now_millis() / 1000);
         let moved = self.repo.move_refs(moves, message, &by, Some(&self.places.intent()));
@@ -326,6 +358,30 @@ impl Store {
             let _ = fs::remove_file(&self.places.intent());
         }
         Ok(moved?)
+    }
+
+    /// Where the branch cannot be moved, what is not on it goes at least to where the copy against deletion is: the log alone
+    /// could be emptied. The next publishing takes it up from the log, as ever.
+    pub(super) fn back_up(&mut self) -> Result<()> {
+        let last = noted_tip(&self.places).filter(|tip| self.repo.has_object(*tip));
+        let backup = self.repo.ref_target(Places::BACKUP_REF)?;
+        let Some(on) = last.or(backup) else { return Ok(()) };
+        let mut load = self.load(false, Some(on))?;
+        load.texts.clear();
+        if load.events.is_empty() {
+            return Ok(());
+        }
+        load.flushes_log = true;
+        let base = self.base_of(Some(on))?;
+        let commit = self.build_on(&load, base)?;
+        let copy = RefMove { name: Places::BACKUP_REF.to_owned(), new: commit.oid, old: backup };
+        let message = "vermas: keep what is not on the branch yet";
+        // A note that was left tells whose the lock is that is in the way: it stays as it is.
+        if fs::exists(&self.places.intent()) {
+            let by = self.repo.author(clock::now_millis() / 1000);
+            return Ok(self.repo.move_refs(&[copy], message, &by, None)?);
+        }
+        self.move_refs_noted(&[copy], message)
     }
 
     /// Moves refs, where nobody else did so first.

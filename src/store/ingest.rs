@@ -238,7 +238,7 @@ impl Tx<'_> {
         let mut seen = BTreeSet::new();
         let (new, again): (Vec<_>, Vec<_>) = new.partition(|(_, s)| seen.insert(s.oid));
         let mut arrivals = Arrivals::new(self.repo, new.into_iter())?;
-        let (mut missing, mut held): (Vec<(Event, String)>, usize) = (Vec::new(), 0);
+        let (mut missing, mut held): (Vec<(Event, Option<String>)>, usize) = (Vec::new(), 0);
         while let Some(arrival) = arrivals.next()? {
             let path = arrival.path;
             if known.contains_key(path) {
@@ -255,7 +255,7 @@ impl Tx<'_> {
                         }
                         None => {
                             held += e.raw.len();
-                            missing.push((e, path.to_owned()));
+                            missing.push((e, Some(path.to_owned())));
                             // A segment of ours ends long before this; one of 64 MiB is read, too.
                             if held > MOST_HELD {
                                 self.add_to_log(std::mem::take(&mut missing), built)?;
@@ -281,6 +281,27 @@ impl Tx<'_> {
         self.add_to_log(missing, built)
     }
 
+    /// Takes in what segments hold that is known from nowhere. None of it counts as on the branch.
+    pub(super) fn take_in_dropped(&mut self, segments: &BTreeMap<String, Segment>) -> Result<()> {
+        let mut built = self.cache.built()?;
+        let mut arrivals = Arrivals::new(self.repo, segments.iter())?;
+        let (mut missing, mut held) = (Vec::new(), 0);
+        while let Some(arrival) = arrivals.next()? {
+            for e in arrival.bytes.split(|b| *b == b'\n').filter_map(|raw| line::event(raw).ok()) {
+                if self.row_of(&e)?.is_none() {
+                    held += e.raw.len();
+                    missing.push((e, None));
+                }
+            }
+            if held >= CHUNK {
+                self.add_to_log(std::mem::take(&mut missing), &mut built)?;
+                held = 0;
+            }
+        }
+        self.add_to_log(missing, &mut built)?;
+        self.cache.set_built(&built)
+    }
+
     fn know_segment(&self, path: &str, segment: &Segment) -> Result<()> {
         let mut q = self.cache.db.prepare_cached("INSERT OR REPLACE INTO segments(path, oid) VALUES(?,?)")?;
         q.execute([path.to_owned(), segment.oid.to_string()])?;
@@ -288,7 +309,7 @@ impl Tx<'_> {
     }
 
     /// Appends events that came from elsewhere to the log, in their total order, and records them.
-    fn add_to_log(&mut self, mut events: Vec<(Event, String)>, built: &mut Built) -> Result<()> {
+    fn add_to_log(&mut self, mut events: Vec<(Event, Option<String>)>, built: &mut Built) -> Result<()> {
         events.sort_by(|(a, _), (b, _)| a.order(b));
         events.dedup_by(|(a, _), (b, _)| a.id == b.id && a.raw == b.raw);
         self.arrived += events.len();
@@ -307,7 +328,7 @@ impl Tx<'_> {
                 built.offset += bytes.len() as u64;
             }
             for (at, e, home) in part {
-                self.take_in(e, start + at as u64, Some(&home))?;
+                self.take_in(e, start + at as u64, home.as_deref())?;
             }
         }
         self.take_in_log(built)

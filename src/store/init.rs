@@ -4,6 +4,7 @@ use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
 use super::replica;
+use crate::domain::Refusal;
 use crate::git::objects::{Author, CommitInfo};
 use crate::git::refs::RefMove;
 use crate::git::{Oid, Repo, RepoError};
@@ -59,8 +60,14 @@ fn root_author() -> Author {
 pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
     check_room(&repo)?;
     let mut store = Store::unopened(repo);
-    if let Some(tip) = store.repo.ref_target(&store.places.state_ref).unwrap_or_default() {
-        store.refuse_code(tip)?;
+    match (store.repo.ref_target(&store.places.state_ref).unwrap_or_default(), remote) {
+        (Some(tip), _) => store.refuse_code(tip)?,
+        (None, Some(theirs)) if !super::tree::is_state(&store.repo, theirs)? => {
+            let branch = store.places.branch();
+            let refusal = Refusal::state(format!("the remote's branch {branch} holds no state, but something else"));
+            return Err(refusal.hint("name another for it: git vermas config set vermas.branch NAME").into());
+        }
+        _ => {}
     }
     let mut report = InitReport { branch: store.places.branch().to_owned(), ..InitReport::default() };
     let places = store.places.clone();

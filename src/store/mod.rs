@@ -44,13 +44,16 @@ mod schema;
 mod segments;
 mod texts;
 mod tree;
+mod turn;
 mod tx;
 mod union;
+mod versions;
 mod view;
 mod write;
 
 pub use bounds::check_sizes;
 pub use branch::{Segment, folders, segments_in, segments_of};
+pub use cache::number_of;
 pub use detached::Detached;
 pub use error::StoreError;
 pub use follow::Follow;

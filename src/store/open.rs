@@ -27,8 +27,8 @@ pub struct Store {
     pub(super) look_for_evidence: bool,
     /// Whether this process has moved the branch since it last thought of packing.
     pub(super) committed: bool,
-    /// The inode of the log that holds what this process has just appended.
-    pub(super) appended_to: Option<u64>,
+    /// Where in the log stands what this process has just appended.
+    pub(super) appended: Option<super::tx::Appended>,
     /// The commit that this process last moved the branch to.
     pub(super) made: Option<Oid>,
     /// The segment that is being filled, as it was last read.
@@ -81,7 +81,7 @@ impl Store {
             thorough: false,
             look_for_evidence: false,
             committed: false,
-            appended_to: None,
+            appended: None,
             made: None,
             active: None,
             plain,
@@ -178,12 +178,12 @@ impl Store {
     }
 
     fn refresh(&mut self) -> Result<()> {
-        match self.with_state(|tx| tx.finish().map(|(_, end)| end)) {
-            Ok(end) => {
+        match self.with_state(|tx| tx.finish().map(|_| ())) {
+            Ok(()) => {
                 if self.has_loose()?
-                    && let Err(e) = self.publish_through(end)
+                    && let Err(e) = self.publish_unless_busy()
                 {
-                    self.warnings.push(format!("recorded, but not yet on {}: {e}", self.places.branch()));
+                    self.warnings.push(format!("{} {}: {e}", super::turn::NOT_YET, self.places.branch()));
                 }
                 Ok(())
             }
@@ -255,6 +255,12 @@ impl Store {
             count += 1;
         }
         Ok(known.len() == count)
+    }
+
+    /// Whether an event that is known came here from another clone.
+    pub fn is_from_elsewhere(&self, event: &str) -> Result<bool> {
+        let Some(cache) = &self.cache else { return Ok(false) };
+        super::tx::is_from_elsewhere(cache, &self.places, event)
     }
 
     /// Whether there is something to publish or to project.

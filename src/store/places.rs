@@ -1,10 +1,13 @@
 //! Where everything is, and putting back what somebody removed.
 
+use std::collections::HashSet;
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::error::{Result, StoreError};
+use super::lines::Parts;
 use crate::domain::Refusal;
 use crate::domain::id::{is_segment, segment_from};
 use crate::domain::text::quoted;
@@ -271,16 +274,41 @@ impl Places {
     /// Somebody put another file in the log's place: what only the pinned one has is appended, then the new one is pinned.
     /// All in one file, whatever stands under its name by then.
     fn join_replaced_log(&self) -> Result<()> {
-        let old = fs::read(&self.pin()).map_err(StoreError::io("read the pinned log"))?;
+        let read = |e| StoreError::io("read .work/events.jsonl")(e);
+        let old = fs::open_read(&self.pin()).map_err(StoreError::io("read the pinned log"))?;
         let mut log = fs::open_append_there(&self.log()).map_err(StoreError::io("open .work/events.jsonl"))?;
-        let new = fs::read_from(&log, 0).map_err(StoreError::io("read .work/events.jsonl"))?;
-        let have: std::collections::HashSet<&[u8]> = new.split(|b| *b == b'\n').collect();
-        let mut missing: Vec<u8> = if new.is_empty() || new.ends_with(b"\n") { Vec::new() } else { b"\n".to_vec() };
-        for line in old.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !have.contains(l)) {
-            missing.extend_from_slice(line);
-            missing.push(b'\n');
+        // Either may be longer than the memory: of the new one's lines only a fingerprint is kept.
+        let (one, other) = (RandomState::new(), RandomState::new());
+        let print = |line: &[u8]| (one.hash_one(line), other.hash_one(line));
+        let (mut parts, mut have) = (Parts::from(0), HashSet::new());
+        while parts.read(&log).map_err(read)? {
+            have.extend(parts.lines().map(|(_, line)| print(line)));
         }
-        fs::append(&mut log, &missing).map_err(StoreError::io("put back lines of .work/events.jsonl"))?;
+        let torn = parts.rest(&log).map_err(read)?;
+        let mut missing: Vec<u8> = if torn.is_empty() { Vec::new() } else { b"\n".to_vec() };
+        have.insert(print(&torn));
+        let put_back = |log: &mut File, lines: &mut Vec<u8>| {
+            let put = fs::append(log, lines).map_err(StoreError::io("put back lines of .work/events.jsonl"));
+            lines.clear();
+            put
+        };
+        let mut parts = Parts::from(0);
+        let mut take = |missing: &mut Vec<u8>, line: &[u8]| {
+            if !line.is_empty() && have.insert(print(line)) {
+                missing.extend_from_slice(line);
+                missing.push(b'\n');
+            }
+        };
+        while parts.read(&old).map_err(read)? {
+            parts.lines().for_each(|(_, line)| take(&mut missing, line));
+            if missing.len() > 1 {
+                put_back(&mut log, &mut missing)?;
+            }
+        }
+        take(&mut missing, &parts.rest(&old).map_err(read)?);
+        if !missing.is_empty() {
+            put_back(&mut log, &mut missing)?;
+        }
         fs::sync_data(&log, &self.log()).map_err(StoreError::io("sync .work/events.jsonl"))?;
         self.make_pin(Some(&log))
     }

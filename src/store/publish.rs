@@ -4,7 +4,6 @@
 //! events are covered. Polling groups many commands into one commit where a queue would make one commit each.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use rusqlite::params;
 
@@ -19,20 +18,17 @@ use crate::domain::AgentId;
 use crate::domain::event::Event;
 use crate::git::refs::RefMove;
 use crate::git::{Entry, EntryKind, Oid, RepoError};
-use crate::sys::clock::{self, Deadline, Stopwatch};
-use crate::sys::{fs, lock};
+use crate::sys::clock;
+use crate::sys::fs;
 
-/// How long a command waits for its events to be published.
-const PUBLISH_WAIT: Duration = Duration::from_secs(60);
-/// The shortest mean pause before the next look at whether somebody else has published.
-const POLL: Duration = Duration::from_millis(1);
-/// How long whoever needs the branch itself waits for a `git gc`.
-const COLLECTING_WAIT: Duration = Duration::from_secs(10);
 /// How often the branch may be moved by others between our reading it and our moving it.
 const MOST_RACES: u32 = 8;
 /// A checkpoint of the projections is due after this many bytes of events at the least, and again as much as the
 /// projections themselves have: its cost per event stays bounded whatever the size of the state.
 const CHECKPOINT_BYTES: u64 = 64 * 1024;
+/// And after so many commits, as long as the projections have no more than this many bytes.
+const CHECKPOINT_COMMITS: u64 = 100;
+const SMALL_PROJECTIONS: u64 = 1 << 20;
 
 /// What one publishing is about to put on the branch.
 pub(super) struct Load {
@@ -47,7 +43,7 @@ pub(super) struct Load {
     titles: BTreeMap<String, String>,
     pub(super) texts: Vec<Changed>,
     /// Whether the log is still to be flushed to the disk, together with the objects.
-    flushes_log: bool,
+    pub(super) flushes_log: bool,
 }
 
 /// Forgets up to where the log is published: it is another one now, or was cut short. The tip stays noted.
@@ -104,103 +100,9 @@ pub(super) struct Commit {
 }
 
 impl Store {
-    /// Waits until the log is published up to `end`, publishing itself when nobody else does.
-    pub(super) fn publish_through(&mut self, end: u64) -> Result<()> {
-        let asked =
-            self.repo.settings().get("vermas.durability").as_deref() == Some("log") && self.count_loose()? < 100;
-        let collecting = !asked && self.repo.is_collecting();
-        if asked || collecting {
-            self.sync_log()?;
-            if collecting {
-                let branch = self.places.branch();
-                self.warnings.push(format!(
-                    "recorded, but not yet on {branch}: git gc is at work (gc.pid in the git directory)"
-                ));
-            }
-            return self.with_state(|tx| {
-                tx.project()?;
-                tx.feed(end)?;
-                tx.finish().map(|_| ())
-            });
-        }
-        let (deadline, waited) = (Deadline::after(PUBLISH_WAIT), Stopwatch::start());
-        let mut first = true;
-        loop {
-            if !first && self.is_covered(end)? {
-                return Ok(());
-            }
-            if let Some(_lock) =
-                lock::try_acquire(&self.places.publish_lock()).map_err(StoreError::io("lock publishing"))?
-            {
-                // Whoever had it until now may just have published ours with theirs.
-                return if !first && self.is_covered(end)? { Ok(()) } else { self.publish_or_warn() };
-            }
-            first = false;
-            if deadline.passed() {
-                return Err(StoreError::Busy { what: "publishing", seconds: PUBLISH_WAIT.as_secs() });
-            }
-            lock::pause(waited, POLL);
-        }
-    }
-
-    /// Takes the publishing lock, waiting for it, and for a `git gc` that runs.
-    pub(super) fn lock_publishing(&self) -> Result<lock::FileLock> {
-        self.be_present()?;
-        let deadline = Deadline::after(COLLECTING_WAIT);
-        while self.repo.is_collecting() && !deadline.passed() {
-            clock::sleep(Duration::from_millis(20));
-        }
-        lock::acquire(&self.places.publish_lock(), PUBLISH_WAIT)
-            .map_err(StoreError::io("lock publishing"))?
-            .ok_or(StoreError::Busy { what: "publishing", seconds: PUBLISH_WAIT.as_secs() })
-    }
-
-    /// Once the log is synced the change is safe; a branch that cannot be moved just now is a warning.
-    fn publish_or_warn(&mut self) -> Result<()> {
-        self.publish_locked(false).map(|_| ()).or_else(|e| self.is_in_the_log(e))
-    }
-
-    /// What failed behind the append: a warning once the log is synced. A sync that failed is not tried again: it would
-    /// say that all is well, of pages that the system has given up.
-    pub(super) fn is_in_the_log(&mut self, e: StoreError) -> Result<()> {
-        if e.is_unknown() {
-            return Err(e);
-        }
-        self.sync_log().map_err(StoreError::into_unknown)?;
-        let why = if e.is_full_disk() { fs::plain(&fs::no_room()) } else { e.to_string() };
-        self.warnings.push(format!("recorded, but not yet on {}: {why}", self.places.branch()));
-        Ok(())
-    }
-
-    fn count_loose(&self) -> Result<i64> {
+    pub(super) fn count_loose(&self) -> Result<i64> {
         let Some(cache) = &self.cache else { return Ok(0) };
         Ok(cache.db.query_row("SELECT count(*) FROM events WHERE home IS NULL", [], |r| r.get(0))?)
-    }
-
-    /// Flushes the log to the disk. A failure is never tried again into a success.
-    fn sync_log(&self) -> Result<()> {
-        // A log that was taken away or replaced since is where the pin is; one made anew here would be synced as empty.
-        let is_ours = |file: &std::fs::File| {
-            let inode = fs::Stamp::of_file(file).map(|s| s.inode).ok();
-            self.appended_to.is_none() || inode == self.appended_to
-        };
-        let opened = match fs::open_append_there(&self.places.log()) {
-            Ok(file) if !is_ours(&file) => fs::open_append_there(&self.places.pin()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => fs::open_append_there(&self.places.pin()),
-            other => other,
-        };
-        let file = opened.map_err(StoreError::io("open .work/events.jsonl"))?;
-        if !is_ours(&file) {
-            let source = std::io::Error::other("another file stands in its place");
-            return Err(StoreError::io("sync .work/events.jsonl")(source).into_unknown());
-        }
-        fs::sync_data(&file, &self.places.log())
-            .map_err(|source| StoreError::Io { what: "sync .work/events.jsonl".to_owned(), source }.into_unknown())
-    }
-
-    fn is_covered(&self, end: u64) -> Result<bool> {
-        let log = self.appended_to.or_else(|| fs::Stamp::of(&self.places.log()).map(|s| s.inode));
-        Ok(log.and_then(|inode| covered(&self.places, inode)).is_some_and(|offset| offset >= end))
     }
 
     /// Publishes everything loose. Called under the publishing lock. Gives the tip.
@@ -317,10 +219,11 @@ impl Store {
                 }
             }
             let bytes: u64 = events.iter().map(|e| e.raw.len() as u64 + 1).sum();
-            let since: u64 = cache.meta("since_checkpoint")?.and_then(|t| t.parse().ok()).unwrap_or(0);
+            let (since, commits) = Self::since_checkpoint(cache)?;
             let size = fs::Stamp::of(&self.places.orders()).map_or(0, |s| s.size)
                 + fs::Stamp::of(&self.places.messages()).map_or(0, |s| s.size);
-            let due = since + bytes >= CHECKPOINT_BYTES.max(size);
+            let many = commits + 1 >= CHECKPOINT_COMMITS && size <= SMALL_PROJECTIONS && bytes > 0;
+            let due = many || since + bytes >= CHECKPOINT_BYTES.max(size);
             // A tip that came from elsewhere may hold events that its projections do not show.
             let asked = checkpoint && (bytes > 0 || cache.meta("checkpointed")? != tip.map(|t| t.to_string()));
             let projections = if due || asked {
@@ -345,8 +248,15 @@ impl Store {
         load
     }
 
+    /// How many bytes of events, and how many commits, came since the projections were last put on the branch.
+    fn since_checkpoint(cache: &Cache) -> Result<(u64, u64)> {
+        let noted = cache.meta("since_checkpoint")?.unwrap_or_default();
+        let mut numbers = noted.split(' ').map(|n| n.parse().unwrap_or(0));
+        Ok((numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)))
+    }
+
     /// The tip as something to build on; a branch that is not there begins with the root that all machines share.
-    fn base_of(&self, tip: Option<Oid>) -> Result<Base> {
+    pub(super) fn base_of(&self, tip: Option<Oid>) -> Result<Base> {
         let parent = match tip {
             Some(t) => t,
             None => self.begin()?,
@@ -453,9 +363,9 @@ impl Store {
                     cache.set_built(&built)?;
                 }
                 Self::count_commit(cache)?;
-                let since: u64 = cache.meta("since_checkpoint")?.and_then(|t| t.parse().ok()).unwrap_or(0);
-                let since = if checkpointed { 0 } else { since + written };
-                cache.set_meta("since_checkpoint", &since.to_string())?;
+                let (bytes, commits) = Self::since_checkpoint(cache)?;
+                let (bytes, commits) = if checkpointed { (0, 0) } else { (bytes + written, commits + 1) };
+                cache.set_meta("since_checkpoint", &format!("{bytes} {commits}"))?;
                 if checkpointed {
                     cache.set_meta("checkpointed", &c.oid.to_string())?;
                 }

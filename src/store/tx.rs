@@ -25,6 +25,13 @@ use crate::wire::line;
 /// How often the log is put back before it is given up.
 const MOST_REPLACED: usize = 8;
 
+/// Where lines were appended: in which file, and from which offset on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Appended {
+    pub inode: u64,
+    pub offset: u64,
+}
+
 /// A change under way: the present state, and the events that are being added to it.
 pub struct Tx<'a> {
     pub(super) cache: &'a Cache,
@@ -52,8 +59,8 @@ pub struct Tx<'a> {
     pub(super) arrived: usize,
     /// Whether the projections are to be as on every other machine: no room between their lines.
     pub(super) plain: bool,
-    /// The inode of the log in which events of this change stand.
-    pub(super) appended: Option<u64>,
+    /// Where events of this change stand in the log.
+    pub(super) appended: Option<Appended>,
     /// Up to which offset the log's newlines were counted, and how many there are.
     pub(super) counted: (u64, u64),
     /// Replaced files that were read: what each is called from now on, or nothing where it may go. Done when recorded.
@@ -148,6 +155,15 @@ impl<'a> Tx<'a> {
         Ok(line::written(draft, id, at, prev))
     }
 
+    /// Adds events that were recorded before, and taken away since, as they were.
+    pub(super) fn put_again(&mut self, events: Vec<Event>) -> Result<()> {
+        for e in events {
+            self.clock.see(e.at, &e.id, self.now_ms);
+            self.add(e)?;
+        }
+        Ok(())
+    }
+
     fn add(&mut self, event: Event) -> Result<String> {
         let id = event.id.clone();
         self.overlay.apply(self.cache, &event)?;
@@ -175,11 +191,7 @@ impl<'a> Tx<'a> {
 
     /// Whether an event came here from another clone.
     pub fn is_from_elsewhere(&self, event: &str) -> Result<bool> {
-        let sql = "SELECT home FROM events WHERE id=? LIMIT 1";
-        let home: Option<Option<String>> =
-            self.cache.db.prepare_cached(sql)?.query_row([event], |r| r.get(0)).optional()?;
-        let own = format!("{}/", super::replica::current(self.places)?);
-        Ok(home.flatten().is_some_and(|h| !h.starts_with(&own)))
+        is_from_elsewhere(self.cache, self.places, event)
     }
 
     pub fn message(&mut self, id: &RefId) -> Result<Option<Message>> {
@@ -245,7 +257,7 @@ impl<'a> Tx<'a> {
                 Ok(mut log) if self.places.is_pinned(&log) => {
                     let start = super::append::lines_to(&mut log, "events.jsonl", bytes)?;
                     let stamp = fs::Stamp::of_file(&log).map_err(StoreError::io("look at .work/events.jsonl"))?;
-                    self.appended = Some(stamp.inode);
+                    self.appended = Some(Appended { inode: stamp.inode, offset: start });
                     return Ok(start);
                 }
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -299,6 +311,14 @@ impl<'a> Tx<'a> {
             ])?;
         Ok(())
     }
+}
+
+/// Whether an event came to this clone from another.
+pub(super) fn is_from_elsewhere(cache: &Cache, places: &Places, event: &str) -> Result<bool> {
+    let sql = "SELECT home FROM events WHERE id=? LIMIT 1";
+    let home: Option<Option<String>> = cache.db.prepare_cached(sql)?.query_row([event], |r| r.get(0)).optional()?;
+    let own = format!("{}/", super::replica::current(places)?);
+    Ok(home.flatten().is_some_and(|h| !h.starts_with(&own)))
 }
 
 /// How many bytes of ids a new event names in `prev`.

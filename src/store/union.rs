@@ -62,8 +62,11 @@ impl Store {
 
     fn merge_once(&mut self, ours: Option<Oid>, theirs: Oid) -> Result<Merged> {
         let base = ours.and_then(|o| self.repo.merge_base(o, theirs));
-        if ours == Some(theirs) || (base == Some(theirs) && ours.is_some()) {
+        if ours == Some(theirs) {
             return Ok(Merged { tip: ours, ..Merged::default() });
+        }
+        if let Some(ours) = ours.filter(|_| base == Some(theirs)) {
+            return self.take_back_dropped(ours, theirs);
         }
         self.check_tip(theirs, ours)?;
         if base.is_some() && base == ours || ours.is_none() {
@@ -102,6 +105,29 @@ impl Store {
         // The joined texts reach the disk now: an edit of what stood there before would take the other side's back.
         self.with_state(|tx| tx.take_in_texts())?;
         Ok(Merged { tip: Some(commit.oid), arrived, kept_both })
+    }
+
+    /// Theirs led to ours. Somebody may have joined them by hand, and dropped what theirs holds: that is published again.
+    fn take_back_dropped(&mut self, ours: Oid, theirs: Oid) -> Result<Merged> {
+        let segments = |tip: Oid| branch::segments_of(&self.repo, self.repo.commit(tip)?.tree);
+        let (now, mut dropped) = (segments(ours)?, segments(theirs)?);
+        for (path, o) in now {
+            if let Some(t) = dropped.get(&path)
+                && (t.oid == o.oid || self.continues(o.oid, t.oid).unwrap_or(false))
+            {
+                dropped.remove(&path);
+            }
+        }
+        let (mut tip, mut arrived) = (Some(ours), 0);
+        // What cannot be read may have been dropped for that.
+        if !dropped.is_empty() && self.check_tip(theirs, Some(ours)).is_ok() {
+            arrived = self.with_state::<_, StoreError>(|tx| {
+                tx.take_in_dropped(&dropped)?;
+                tx.finish().map(|_| tx.arrived)
+            })?;
+            tip = self.publish_locked(false)?;
+        }
+        Ok(Merged { tip, arrived, kept_both: Vec::new() })
     }
 
     /// Theirs holds all that ours does: the branch moves to it. What theirs may have dropped all the same is published again.

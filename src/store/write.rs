@@ -11,6 +11,7 @@ use crate::domain::event::Event;
 use crate::domain::{OrderId, Refusal};
 use crate::git::Oid;
 use crate::sys::{fs, lock};
+use crate::wire::line;
 
 /// How long a command waits for the state lock, which others hold for about a millisecond.
 const STATE_WAIT: Duration = Duration::from_secs(30);
@@ -18,11 +19,15 @@ const STATE_WAIT: Duration = Duration::from_secs(30);
 /// What stands in the log, up to where it is to be published: by the next command, where that is not known.
 struct Recorded<T> {
     value: T,
-    events: Vec<String>,
+    /// The ids of the events, and their lines without the newline.
+    events: Vec<(String, Vec<u8>)>,
     /// The order that it is about, of several the first.
     about: Option<OrderId>,
     end: Option<u64>,
 }
+
+/// How often events are appended again that were taken away while they were recorded.
+const MOST_TAKEN_AWAY: usize = 4;
 
 /// Who ended a change.
 enum Failed<E> {
@@ -56,34 +61,62 @@ impl Store {
         &mut self,
         decide: impl FnOnce(&mut Tx<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<Done<T>, E> {
-        self.appended_to = None;
+        self.appended = None;
         let Recorded { value, events, about, end } = self.record(decide)?;
         if let Some(end) = end {
             let loose = if events.is_empty() { self.has_loose() } else { Ok(true) };
             let published = loose.and_then(|loose| if loose { self.publish_through(end) } else { Ok(()) });
             published.or_else(|e| self.is_in_the_log(e)).map_err(|e| e.about(about.as_ref()))?;
-            self.are_kept(&events).map_err(|e| e.about(about.as_ref()))?;
         }
-        self.appended_to = None;
+        let (events, lines): (Vec<_>, Vec<_>) = events.into_iter().unzip();
+        self.keep(&lines).map_err(|e| e.about(about.as_ref()))?;
+        self.appended = None;
         Ok(Done { value, events, warnings: std::mem::take(&mut self.warnings) })
     }
 
-    /// Looks for events once more where another log stands now than the one that they were appended to.
-    fn are_kept(&mut self, events: &[String]) -> Result<()> {
-        let log = fs::Stamp::of(&self.places.log()).map(|s| s.inode);
-        if events.is_empty() || self.appended_to.is_none() || log == self.appended_to {
-            return Ok(());
-        }
-        self.with_state(|tx| tx.finish().map(|_| ()))?;
-        let cache = self.cache.as_ref().ok_or(StoreError::NotInitialised)?;
-        let mut q = cache.db.prepare_cached("SELECT EXISTS(SELECT 1 FROM events WHERE id=?)")?;
-        for id in events {
-            if !q.query_row([id], |r| r.get::<_, bool>(0))? {
-                let source = std::io::Error::other("it was taken away while this was recorded");
-                return Err(StoreError::io("keep .work/events.jsonl")(source).into_unknown());
+    /// Sees to it that events which were recorded are there still: the log may have been emptied, set back or replaced in
+    /// the meantime. Those that are nowhere are recorded again.
+    fn keep(&mut self, lines: &[Vec<u8>]) -> Result<()> {
+        for _ in 0..MOST_TAKEN_AWAY {
+            if lines.is_empty() || self.stand_in_the_log(lines) {
+                return Ok(());
+            }
+            let found = self.with_state::<_, StoreError>(|tx| {
+                let mut lost = Vec::new();
+                for e in lines.iter().filter_map(|l| line::event(l).ok()) {
+                    if tx.row_of(&e)?.is_none() {
+                        lost.push(e);
+                    }
+                }
+                let all_there = lost.is_empty();
+                tx.put_again(lost)?;
+                let end = tx.finish()?.1;
+                Ok((all_there, end, tx.appended))
+            });
+            let (all_there, end, appended) = found.map_err(StoreError::into_unknown)?;
+            // What was said of it is so no more, or is said again.
+            self.warnings.retain(|w| !w.starts_with(super::turn::NOT_YET));
+            // Those that are there stand in the log as it is now.
+            self.appended = appended.or(self.appended.filter(|_| !all_there));
+            self.publish_through(end).or_else(|e| self.is_in_the_log(e))?;
+            if all_there {
+                return Ok(());
             }
         }
-        Ok(())
+        let source = std::io::Error::other("it is emptied again and again");
+        Err(StoreError::io("keep .work/events.jsonl")(source).into_unknown())
+    }
+
+    /// Whether lines stand in the log where they were appended to it.
+    fn stand_in_the_log(&self, lines: &[Vec<u8>]) -> bool {
+        let Some(appended) = self.appended else { return false };
+        let Ok(log) = fs::open_read(&self.places.log()) else { return false };
+        if !fs::Stamp::of_file(&log).is_ok_and(|s| s.inode == appended.inode) {
+            return false;
+        }
+        let mut wanted = lines.join(&b'\n');
+        wanted.push(b'\n');
+        fs::read_at(&log, appended.offset, wanted.len()).is_ok_and(|there| there == wanted)
     }
 
     /// Once its events stand in the log, what fails behind that is a warning where the log can be synced, and an outcome
@@ -97,12 +130,13 @@ impl Store {
             let value = decide(tx).map_err(Failed::Decision)?;
             let order = |e: &Event| e.subject()?.strip_prefix("order/")?.parse().ok();
             let about: Option<OrderId> = tx.unsaved.iter().find_map(order);
-            decided = Some((value, tx.unsaved.iter().map(|e| e.id.clone()).collect(), about));
+            let lines = tx.unsaved.iter().map(|e| (e.id.clone(), e.raw.clone())).collect();
+            decided = Some((value, lines, about));
             let finished = tx.finish();
             appended = tx.appended;
             Ok((finished?.1, std::mem::take(&mut tx.warnings)))
         });
-        self.appended_to = appended;
+        self.appended = appended;
         match (ended, decided) {
             (Ok((end, warnings)), Some((value, events, about))) => {
                 self.warnings.extend(warnings);

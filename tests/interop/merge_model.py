@@ -20,6 +20,8 @@ Rules:
   nothing. To the sets (labels, dependencies) it adds; one that is not the first
   does so only if it does not know the last other event that changed the set.
   What it says of the assignee is a claim, if it does not know a decision on it.
+- A claim that a remote decided for (`exclusive`) comes before those that none
+  decided for and that it does not know.
 - A field holds the writes that no other write knows of; the latest in the
   total order is the value, `closed` before other statuses; the others are
   conflicts.
@@ -297,6 +299,9 @@ class Order:
         self.decided: Placed | None = None
         self.comments: list[Json] = []
         self.contested: list[Json] = []
+        #: Who made the holder what it is, and whether a remote decided for it.
+        self.held: Placed | None = None
+        self.held_exclusively = False
 
     def apply(self, by: Placed) -> None:
         """Take in one event; unknown types change only `updated_at`."""
@@ -331,6 +336,8 @@ class Order:
         if not isinstance(changes := data.get("changes"), dict):
             return
         released = data.get("released")
+        if "assignee" in changes:
+            self.held, self.held_exclusively = by, False
         if isinstance(released, str) and "assignee" in changes:
             self.contested = [c for c in self.contested
                               if c["agent"] not in (released, changes["assignee"])]
@@ -347,19 +354,25 @@ class Order:
         if not isinstance(agent, str):
             return
         self.decided = by
-        if not self.claim(by, agent):
+        if not self.claim(by, agent, data.get("exclusive") is True):
             return
         if self.fields["status"].value("open") == "open":
             self.fields["status"].write(by, "assigned")
 
-    def claim(self, by: Placed, agent: str) -> bool:
+    def claim(self, by: Placed, agent: str, exclusive: bool = False) -> bool:
         """The first claim wins until it is released; another one is contested."""
         holder = self.fields["assignee"].value()
         if holder is not None and holder != agent:
-            self.contested.append({"event_id": by.event.id, "agent": agent})
-            return False
+            if not exclusive or self.held_exclusively or self.held is None or by.knows(self.held):
+                self.contested.append({"event_id": by.event.id, "agent": agent})
+                return False
+            self.contested.insert(0, {"event_id": self.held.event.id, "agent": holder})
+            self.contested = [c for c in self.contested if c["agent"] != agent]
+            holder = None
         if holder is None:
             self.fields["assignee"].write(by, agent)
+            self.held, self.held_exclusively = by, exclusive
+        self.held_exclusively |= exclusive
         return True
 
     def on_labels_changed(self, by: Placed, data: Json) -> None:

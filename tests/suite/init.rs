@@ -42,6 +42,18 @@ fn a_branch_of_code_that_began_with_an_empty_commit_is_not_taken_for_the_state()
 }
 
 #[test]
+fn a_remote_s_branch_of_code_is_not_taken_for_the_state() {
+    let (theirs, desk) = (Desk::without_state(), Desk::without_state());
+    theirs.git(&["branch", "vermas/state"]);
+    desk.git(&["remote", "add", "origin", theirs.path.to_str().unwrap()]);
+    let said = desk.run(&["init"]);
+    assert!(said.code == 1 && said.err.contains("the remote's branch vermas/state holds no state"), "{}", said.err);
+    assert!(!desk.path.join(".work").exists() && desk.git(&["branch", "--list", "vermas/*"]).is_empty());
+    desk.git(&["config", "vermas.branch", "vermas/other"]);
+    assert_eq!(desk.run(&["init"]).code, 0);
+}
+
+#[test]
 fn what_is_no_name_of_a_branch_is_refused_with_one_that_is() {
     let (fresh, made) = (Desk::without_state(), Desk::new());
     for name in ["HEAD", "refs/heads/HEAD", "refs/notes/x", "-x", "a..b"] {

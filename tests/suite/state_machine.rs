@@ -314,7 +314,7 @@ fn every_move_of_the_branch_is_noted_before_the_ref_is_locked() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert!(sync.join().unwrap());
-    assert!(noted.trim_end().ends_with(&tip.to_string()), "{noted:?}");
+    assert!(noted.contains(&format!(" {tip} refs/heads/vermas/state")), "{noted:?}");
     // A killed sync leaves its note and the lock: the next command takes both away.
     std::fs::write(&intent, noted).unwrap();
     std::fs::write(&lock, tip.to_string()).unwrap();

@@ -97,6 +97,48 @@ fn locks_that_a_killed_publisher_left_are_taken_away_and_those_of_others_are_not
 }
 
 #[test]
+fn an_old_lock_of_which_no_note_is_left_is_taken_away_where_it_was_to_move_the_branch_to_a_state() {
+    let (p, mut store) = set_up();
+    let tip = git(&p.path, &["rev-parse", "vermas/state"]);
+    let lock = p.path.join(".git/refs/heads/vermas/state.lock");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(61);
+    let code = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "code"];
+    git(&p.path, &code);
+    let mut left = |content: &str, old: bool| {
+        std::fs::write(&lock, content).unwrap();
+        if old {
+            std::fs::File::options().append(true).open(&lock).unwrap().set_modified(long_ago).unwrap();
+        }
+        let done = store.write::<_, StoreError>(|tx| {
+            let wish = NewOrder { title: "On".to_owned(), ..NewOrder::default() };
+            let drafts = order::create(&tx.new_id("wo"), &wish, &AgentId::ceo())?;
+            tx.emit_all(&drafts)
+        });
+        let warned = !done.unwrap().warnings.is_empty();
+        let is_left = lock.exists();
+        let _ = std::fs::remove_file(&lock);
+        assert_eq!(warned, is_left);
+        is_left
+    };
+    assert!(!left(&format!("{tip}\n"), true));
+    assert!(left(&format!("{tip}\n"), false), "somebody may hold it");
+    assert!(left(&format!("{}\n", git(&p.path, &["rev-parse", "main"])), true), "somebody else's");
+    assert!(left("", true), "nobody can tell");
+}
+
+#[test]
+fn a_lock_that_was_left_under_another_setting_of_the_branch_is_taken_away() {
+    let (p, mut store) = set_up();
+    let tip = git(&p.path, &["rev-parse", "vermas/state"]);
+    let lock = p.path.join(".git/refs/heads/vermas/other.lock");
+    std::fs::write(&lock, format!("{tip}\n")).unwrap();
+    let intent = store.places().intent();
+    std::fs::write(&intent, format!("1 0 another-boot {tip} refs/heads/vermas/other refs/vermas/backup\n")).unwrap();
+    create(&mut store, "On");
+    assert!(!lock.exists() && !intent.exists());
+}
+
+#[test]
 fn a_branch_that_stands_in_the_way_of_ours_is_named_and_what_waits_is_published_once_it_is_gone() {
     let (p, mut store) = set_up();
     git(&p.path, &["branch", "-q", "-D", "vermas/state"]);

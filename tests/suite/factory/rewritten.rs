@@ -52,6 +52,59 @@ fn a_restore_that_is_killed_takes_nothing_for_a_wish() {
     }
 }
 
+/// Records an order while another publishes, and lets something befall the log before it is this one's turn.
+fn recorded_meanwhile(p: &Place, befalls: impl FnOnce(&Path)) -> (String, String) {
+    let publishing = fs::File::open(p.app.join(".git/vermas/publish.lock")).unwrap();
+    publishing.lock().unwrap();
+    let log = p.work().join("events.jsonl");
+    let size = fs::metadata(&log).unwrap().len();
+    let mut create = p.command_in(&p.app, &["wo", "create", "victim"]);
+    let create = create.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    super::common::until("it is in the log", || fs::metadata(&log).unwrap().len() > size);
+    befalls(&log);
+    publishing.unlock().unwrap();
+    let said = create.wait_with_output().unwrap();
+    assert!(said.status.success(), "{said:?}");
+    (String::from_utf8(said.stdout).unwrap().trim().to_owned(), String::from_utf8(said.stderr).unwrap())
+}
+
+#[test]
+fn what_waits_to_be_published_outlives_a_log_that_is_emptied_or_set_back() {
+    let p = Place::new();
+    p.create("base");
+    let earlier = fs::read(p.work().join("events.jsonl")).unwrap();
+    p.create("later");
+    for with_a_look in [true, false] {
+        for content in [&b""[..], &earlier] {
+            let (id, said) = recorded_meanwhile(&p, |log| {
+                fs::write(log, content).unwrap();
+                if with_a_look {
+                    p.vermas(&["wo", "list"]);
+                }
+            });
+            assert_eq!((p.show(&id)["title"].as_str(), said.as_str()), (Some("victim"), ""), "{with_a_look}");
+            assert!(p.git(&["log", "--format=%s", "vermas/state"]).contains(&id));
+        }
+    }
+    assert_eq!(p.json(&["wo", "list"]).as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn what_cannot_go_to_the_branch_goes_to_the_copy_beside_it() {
+    let p = Place::new();
+    p.create("base");
+    p.git(&["branch", "-m", "vermas/state", "vermas"]);
+    let said = p.vermas(&["wo", "create", "victim"]);
+    assert!(said.code == Some(0) && said.err.contains("recorded, but not yet on vermas/state"), "{said:?}");
+    fs::write(p.work().join("events.jsonl"), "").unwrap();
+    let shown = p.vermas(&["wo", "show", said.out.trim()]);
+    assert!(shown.out.contains("victim"), "{shown:?}");
+    p.git(&["branch", "-m", "vermas", "vermas-old"]);
+    let said = p.vermas(&["wo", "comment", said.out.trim(), "-m", "on"]);
+    assert!(said.code == Some(0) && said.err.contains("put back"), "{said:?}");
+    assert_eq!(created_on_branch(&p), 2);
+}
+
 #[test]
 fn a_log_that_is_rewritten_in_place_is_read_anew() {
     let p = Place::new();
@@ -291,4 +344,56 @@ fn an_order_that_is_claimed_on_another_machine_is_not_dispatched_here() {
         assert_eq!((said.code, said.err.contains("claimed it on another machine")), (Some(5), true), "{said:?}");
     }
     assert_eq!(p.show(&id)["assignee"], "ceo");
+}
+
+/// Changes a record in its list as another program does.
+fn edited(p: &Place, id: &str, change: impl Fn(&mut serde_json::Map<String, serde_json::Value>)) {
+    let list = p.work().join("work_orders.jsonl");
+    let lines = fs::read_to_string(&list).unwrap();
+    let lines: String = lines
+        .lines()
+        .map(|l| {
+            let mut record: serde_json::Map<_, _> = serde_json::from_str(l).unwrap();
+            if record["id"] == id {
+                change(&mut record);
+            }
+            format!("{}\n", serde_json::Value::Object(record))
+        })
+        .collect();
+    fs::write(&list, lines).unwrap();
+}
+
+#[test]
+fn an_edit_that_gives_what_stood_between_two_events_of_one_command_counts() {
+    let p = Place::new();
+    let (claimed, changed) = (p.create("claimed"), p.create("changed"));
+    p.vermas(&["wo", "claim", &claimed]).ok();
+    edited(&p, &claimed, |r| {
+        r.insert("assignee".into(), serde_json::Value::Null);
+        r.insert("status".into(), "open".into());
+    });
+    p.vermas(&["status"]).ok();
+    assert_eq!(
+        (&p.show(&claimed)["assignee"], p.show(&claimed)["status"].as_str()),
+        (&serde_json::Value::Null, Some("open"))
+    );
+    p.vermas(&["wo", "update", &changed, "--title", "new", "-s", "in_progress"]).ok();
+    edited(&p, &changed, |r| drop(r.insert("status".into(), "open".into())));
+    p.vermas(&["status"]).ok();
+    assert_eq!((p.show(&changed)["title"].as_str(), p.show(&changed)["status"].as_str()), (Some("new"), Some("open")));
+}
+
+#[test]
+fn an_edit_stamped_with_whole_seconds_counts_in_the_second_of_the_change_before_it() {
+    let p = Place::new();
+    let id = p.create("title");
+    std::thread::sleep(Duration::from_millis(1000));
+    p.vermas(&["wo", "update", &id, "-s", "in_progress"]).ok();
+    edited(&p, &id, |r| {
+        let second = format!("{}Z", &r["updated_at"].as_str().unwrap()[..19]);
+        r.insert("status".into(), "open".into());
+        r.insert("updated_at".into(), second.into());
+    });
+    p.vermas(&["status"]).ok();
+    assert_eq!(p.show(&id)["status"], "open");
 }

@@ -421,3 +421,60 @@ fn a_clock_before_1970_keeps_nobody_from_sharing() {
     sync(&p, &b);
     assert_eq!(titles(&p, &b), ["old"]);
 }
+
+#[test]
+fn what_a_join_by_hand_dropped_is_taken_back() {
+    let (p, b) = two();
+    let id = p.create("precious");
+    sync(&p, &p.app);
+    p.vermas_in(&b, &["wo", "create", "other"]).ok();
+    p.git_in(&b, &["fetch", "-q"]);
+    let there = p.root().join("by-hand");
+    p.git_in(&b, &["worktree", "add", "-q", there.to_str().unwrap(), "vermas/state"]);
+    p.git_in(&there, &["merge", "-q", "-s", "ours", "-m", "mine", "origin/vermas/state"]);
+    assert!(!p.vermas_in(&b, &["wo", "list"]).ok().contains("precious"));
+    for _ in 0..2 {
+        sync(&p, &b);
+        assert_eq!(titles(&p, &b), ["other", "precious"]);
+    }
+    let tip = p.git_in(&b, &["rev-parse", "vermas/state"]);
+    sync(&p, &b);
+    assert_eq!(p.git_in(&b, &["rev-parse", "vermas/state"]), tip);
+    let c = p.clone_of_remote("c");
+    assert!(p.vermas_in(&c, &["wo", "show", &id]).ok().contains("precious"));
+}
+
+#[test]
+fn a_partial_clone_by_plain_git_shows_everything_and_is_never_taken_for_broken() {
+    let p = Place::new();
+    p.remote();
+    let id = p.create("shared");
+    sync(&p, &p.app);
+    let remote = p.root().join("remote.git");
+    p.git_in(&remote, &["config", "uploadpack.allowFilter", "true"]);
+    let url = format!("file://{}", remote.display());
+    for (name, is_there) in [("m1", true), ("m2", false)] {
+        p.git_in(p.root(), &["clone", "-q", "--mirror", "--filter=blob:none", &url, name]);
+        let mirror = p.root().join(name);
+        let tip = p.git_in(&mirror, &["rev-parse", "vermas/state"]);
+        let away = p.root().join("away.git");
+        if !is_there {
+            std::fs::rename(&remote, &away).unwrap();
+            let said = p.vermas_in(&mirror, &["rebuild"]);
+            assert!(said.code != Some(0) && said.err.contains("this partial clone left it with origin"), "{said:?}");
+            assert_eq!(p.git_in(&mirror, &["rev-parse", "vermas/state"]), tip);
+            std::fs::rename(&away, &remote).unwrap();
+        }
+        assert!(p.vermas_in(&mirror, &["wo", "show", &id]).ok().contains("shared"));
+    }
+}
+
+#[test]
+fn a_namespace_that_a_server_serves_is_nothing_to_us() {
+    let p = Place::new();
+    let mut create = p.command_in(&p.app, &["wo", "create", "here"]);
+    let said = create.env("GIT_NAMESPACE", "other").output().unwrap();
+    assert!(said.status.success(), "{said:?}");
+    assert_eq!(p.git(&["for-each-ref", "refs/namespaces"]), "");
+    assert!(p.git(&["log", "-1", "--format=%s", "vermas/state"]).ends_with("here"));
+}

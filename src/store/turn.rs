@@ -1,0 +1,141 @@
+//! Whose turn it is to publish: who waits for it, who does it, and what is said where it cannot be done just now.
+
+use std::time::Duration;
+
+use super::error::{Result, StoreError};
+use super::open::Store;
+use super::publish::covered;
+use crate::sys::clock::{self, Deadline, Stopwatch};
+use crate::sys::{fs, lock};
+
+/// How long a command waits for its events to be published.
+const PUBLISH_WAIT: Duration = Duration::from_secs(60);
+/// The shortest mean pause before the next look at whether somebody else has published.
+const POLL: Duration = Duration::from_millis(1);
+/// How long whoever needs the branch itself waits for a `git gc`.
+const COLLECTING_WAIT: Duration = Duration::from_secs(10);
+/// How many events wait to be published where the log is enough for now.
+const MOST_LATER: i64 = 100;
+/// How a warning begins that something is in the log alone.
+pub(super) const NOT_YET: &str = "recorded, but not yet on";
+
+impl Store {
+    /// Waits until the log is published up to `end`, publishing itself when nobody else does.
+    pub(super) fn publish_through(&mut self, end: u64) -> Result<()> {
+        let asked = self.publishes_later()?;
+        let collecting = !asked && self.repo.is_collecting();
+        if asked || collecting {
+            self.sync_log()?;
+            if collecting {
+                let branch = self.places.branch();
+                self.warnings.push(format!("{NOT_YET} {branch}: git gc is at work (gc.pid in the git directory)"));
+            }
+            return self.with_state(|tx| {
+                tx.project()?;
+                tx.feed(end)?;
+                tx.finish().map(|_| ())
+            });
+        }
+        let (deadline, waited) = (Deadline::after(PUBLISH_WAIT), Stopwatch::start());
+        let mut first = true;
+        loop {
+            if !first && self.is_covered(end)? {
+                return Ok(());
+            }
+            if let Some(_lock) =
+                lock::try_acquire(&self.places.publish_lock()).map_err(StoreError::io("lock publishing"))?
+            {
+                // Whoever had it until now may just have published ours with theirs.
+                return if !first && self.is_covered(end)? { Ok(()) } else { self.publish_or_warn() };
+            }
+            first = false;
+            if deadline.passed() {
+                return Err(StoreError::Busy { what: "publishing", seconds: PUBLISH_WAIT.as_secs() });
+            }
+            lock::pause(waited, POLL);
+        }
+    }
+
+    /// Whether the log is enough for now.
+    fn publishes_later(&self) -> Result<bool> {
+        let log_suffices = self.repo.settings().get("vermas.durability").as_deref() == Some("log");
+        Ok(log_suffices && self.count_loose()? < MOST_LATER)
+    }
+
+    /// Publishes what is loose, unless somebody is at it: who only looks waits for nobody.
+    pub(super) fn publish_unless_busy(&mut self) -> Result<()> {
+        if self.repo.is_collecting() || self.publishes_later()? {
+            return Ok(());
+        }
+        match lock::try_acquire(&self.places.publish_lock()).map_err(StoreError::io("lock publishing"))? {
+            Some(_lock) => self.publish_or_warn(),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the publishing lock, waiting for it, and for a `git gc` that runs.
+    pub(super) fn lock_publishing(&self) -> Result<lock::FileLock> {
+        self.be_present()?;
+        let deadline = Deadline::after(COLLECTING_WAIT);
+        while self.repo.is_collecting() && !deadline.passed() {
+            clock::sleep(Duration::from_millis(20));
+        }
+        lock::acquire(&self.places.publish_lock(), PUBLISH_WAIT)
+            .map_err(StoreError::io("lock publishing"))?
+            .ok_or(StoreError::Busy { what: "publishing", seconds: PUBLISH_WAIT.as_secs() })
+    }
+
+    /// Once the log is synced the change is safe; a branch that cannot be moved just now is a warning.
+    fn publish_or_warn(&mut self) -> Result<()> {
+        let Err(e) = self.publish_locked(false) else { return Ok(()) };
+        // A cache that was just taken away is made anew.
+        if matches!(e, StoreError::Cache { .. }) {
+            self.cache = None;
+            if self.with_state(|tx| tx.finish().map(|_| ())).is_ok() && self.publish_locked(false).is_ok() {
+                return Ok(());
+            }
+        }
+        if !e.is_unknown() {
+            let _ = self.back_up();
+        }
+        self.is_in_the_log(e)
+    }
+
+    /// What failed behind the append: a warning once the log is synced. A sync that failed is not tried again: it would
+    /// say that all is well, of pages that the system has given up.
+    pub(super) fn is_in_the_log(&mut self, e: StoreError) -> Result<()> {
+        if e.is_unknown() {
+            return Err(e);
+        }
+        self.sync_log().map_err(StoreError::into_unknown)?;
+        let why = if e.is_full_disk() { fs::plain(&fs::no_room()) } else { e.to_string() };
+        self.warnings.push(format!("{NOT_YET} {}: {why}", self.places.branch()));
+        Ok(())
+    }
+
+    /// Flushes the log to the disk. A failure is never tried again into a success.
+    pub(super) fn sync_log(&self) -> Result<()> {
+        // A log that was taken away or replaced since is where the pin is; one made anew here would be synced as empty.
+        let is_ours = |file: &std::fs::File| {
+            let inode = fs::Stamp::of_file(file).map(|s| s.inode).ok();
+            self.appended.is_none_or(|a| inode == Some(a.inode))
+        };
+        let opened = match fs::open_append_there(&self.places.log()) {
+            Ok(file) if !is_ours(&file) => fs::open_append_there(&self.places.pin()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => fs::open_append_there(&self.places.pin()),
+            other => other,
+        };
+        let file = opened.map_err(StoreError::io("open .work/events.jsonl"))?;
+        if !is_ours(&file) {
+            let source = std::io::Error::other("another file stands in its place");
+            return Err(StoreError::io("sync .work/events.jsonl")(source).into_unknown());
+        }
+        fs::sync_data(&file, &self.places.log())
+            .map_err(|source| StoreError::Io { what: "sync .work/events.jsonl".to_owned(), source }.into_unknown())
+    }
+
+    fn is_covered(&self, end: u64) -> Result<bool> {
+        let log = self.appended.map(|a| a.inode).or_else(|| fs::Stamp::of(&self.places.log()).map(|s| s.inode));
+        Ok(log.and_then(|inode| covered(&self.places, inode)).is_some_and(|offset| offset >= end))
+    }
+}
