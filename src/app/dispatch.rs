@@ -152,7 +152,8 @@ fn reserve(session: &mut Session, id: &OrderId, wish: &Wish, base: &Base) -> Res
                 return Err(Fault::conflict(format!("{id} is already with {holder}")));
             }
             if order.assignee() == Some(actor.as_str()) && *actor.as_str() != *slot.agent.as_str() {
-                if super::exclusive::was_claimed_elsewhere(tx, id)? {
+                let claim = order.claims().first().map(|c| c.key.id.clone());
+                if claim.map(|c| tx.is_from_elsewhere(&c)).transpose()? == Some(true) {
                     let what = format!("{id} is held by {actor}, who claimed it on another machine");
                     let hint = format!("dispatch it there, or give it back first: git vermas wo release {id}");
                     return Err(Fault::conflict(what).hint(hint));
@@ -162,7 +163,7 @@ fn reserve(session: &mut Session, id: &OrderId, wish: &Wish, base: &Base) -> Res
             }
             let order = super::orders::require(tx, id)?;
             let drafts = decide::dispatch(&order, id, &slot.agent, &blockers, &actor)?;
-            tx.emit_all(&drafts)?;
+            tx.emit_all(&if wish.exclusive { super::exclusive::decided_by_remote(drafts) } else { drafts })?;
             Ok(true)
         };
         let taken =

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::fault::{Fault, Kind};
 use super::session::Session;
 use super::sync;
-use crate::domain::OrderId;
 use crate::domain::decide::order as decide;
+use crate::domain::{Draft, OrderId};
 use crate::git::push::{self, Pushed};
 use crate::store::Tx;
 use crate::sys::{clock, random};
@@ -32,21 +32,28 @@ pub fn claim(session: &mut Session, text: &str) -> Result<(OrderId, bool), Fault
     let actor = session.actor.clone();
     let done = exclusively(session, |tx| {
         let order = super::orders::require(tx, &id)?;
-        let drafts = decide::claim(&order, &id, &actor, &actor)?;
-        if drafts.is_empty() && was_claimed_elsewhere(tx, &id)? {
-            return Err(Fault::conflict(format!("{id} is held by {actor}, who claimed it on another machine")));
+        let mut drafts = decide::claim(&order, &id, &actor, &actor)?;
+        if let Some(held) = order.claims().first().filter(|_| drafts.is_empty()) {
+            if tx.is_from_elsewhere(&held.key.id)? {
+                return Err(Fault::conflict(format!("{id} is held by {actor}, who claimed it on another machine")));
+            }
+            // Until now it was tentative.
+            if !held.exclusive {
+                drafts.push(decide::assigned(&id, &actor, &actor));
+            }
         }
-        tx.emit_all(&drafts)?;
-        Ok(!drafts.is_empty())
+        tx.emit_all(&decided_by_remote(drafts))?;
+        Ok(order.assignee() != Some(actor.as_str()))
     })?;
     Ok((id, done))
 }
 
-/// Whether the last claim of an order came here from another clone: whoever goes by the same name there is another.
-pub(super) fn was_claimed_elsewhere(tx: &mut Tx<'_>, id: &OrderId) -> Result<bool, Fault> {
-    let events = tx.view()?.events_of(&format!("order/{id}"))?;
-    let Some(claim) = events.iter().rfind(|e| e.kind == "work_order.assigned") else { return Ok(false) };
-    Ok(tx.is_from_elsewhere(&claim.id)?)
+/// Claims that count before those that no remote has decided for.
+pub(super) fn decided_by_remote(mut drafts: Vec<Draft>) -> Vec<Draft> {
+    for claim in drafts.iter_mut().filter(|d| d.kind == "work_order.assigned") {
+        claim.data.insert("exclusive".to_owned(), true.into());
+    }
+    drafts
 }
 
 /// Runs a decision on the state that the remote has, and lets a push decide. A refusal by the decision itself (somebody

@@ -7,6 +7,7 @@ pub mod base;
 pub mod brought;
 pub mod candidates;
 pub mod commits;
+pub mod contested;
 pub mod demo;
 pub mod dispatch;
 pub mod doctor;

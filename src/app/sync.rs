@@ -123,6 +123,9 @@ pub fn sync(session: &mut Session, remote: &str, dry_run: bool, say: &dyn Fn(&st
             let merged = session.store.merge(theirs)?;
             report.received += merged.arrived;
             report.kept_both.extend(merged.kept_both);
+            if merged.arrived > 0 {
+                super::contested::tell(session)?;
+            }
         }
         let tip = match session.store.tip()? {
             Some(t) => t,

@@ -39,12 +39,22 @@ impl Order {
         });
     }
 
-    /// The first claim holds until it is released; one by the same agent changes nothing.
-    pub(super) fn claim(&mut self, agent: &str, e: &Event, _knows: &dyn Fn(&str) -> bool) {
-        if self.claims.iter().any(|c| c.agent == agent) {
-            return;
-        }
-        self.claims.push(Claim { agent: agent.to_owned(), key: e.key(), by: e.actor.clone() });
+    /// The first claim holds until it is released; one by the same agent changes nothing. One that a remote decided for comes
+    /// before those that it did not know and that no remote has decided for, whatever their times.
+    pub(super) fn claim(&mut self, agent: &str, e: &Event, knows: &dyn Fn(&str) -> bool) {
+        let exclusive = e.data.get("exclusive").and_then(Value::as_bool) == Some(true);
+        let (have, mut claim) = match self.claims.iter().position(|c| c.agent == agent) {
+            Some(at) if !exclusive || self.claims[at].exclusive => return,
+            Some(at) => (at, self.claims.remove(at)),
+            None => {
+                let claim = Claim { agent: agent.to_owned(), key: e.key(), by: e.actor.clone(), exclusive };
+                (self.claims.len(), claim)
+            }
+        };
+        claim.exclusive = exclusive;
+        let stands = |c: &Claim| c.exclusive || knows(&c.key.id);
+        let at = if exclusive { self.claims[..have].iter().rposition(stands).map_or(0, |at| at + 1) } else { have };
+        self.claims.insert(at, claim);
     }
 
     fn apply_updated(&mut self, e: &Event, knows: &dyn Fn(&str) -> bool) {
@@ -65,7 +75,8 @@ impl Order {
                     self.claims.retain(|c| !knows(&c.key.id));
                     if let Some(agent) = value.as_str().filter(|a| !a.is_empty()) {
                         self.claims.retain(|c| c.agent != agent);
-                        self.claims.insert(0, Claim { agent: agent.to_owned(), key: e.key(), by: e.actor.clone() });
+                        let (agent, by) = (agent.to_owned(), e.actor.clone());
+                        self.claims.insert(0, Claim { agent, key: e.key(), by, exclusive: false });
                     }
                 }
                 "parent" if value.is_string() || value.is_null() => {
@@ -310,6 +321,26 @@ mod tests {
         assert_eq!(o.assignee(), Some("a"));
         assert_eq!(o.status(), "assigned");
         assert_eq!(o.contested()[0].agent, "b");
+    }
+
+    #[test]
+    fn a_claim_that_the_remote_decided_for_comes_before_those_that_nobody_had_seen() {
+        let claim = |ms, id, prev: &[&str], agent: &str, exclusive: bool| {
+            let data = if exclusive { json!({"agent": agent, "exclusive": true}) } else { json!({"agent": agent}) };
+            event("work_order.assigned", ms, id, Some(prev), data)
+        };
+        let (tentative, taken) = (claim(2, "e2", &["e1"], "a", false), claim(3, "e3", &["e1"], "b", true));
+        let o = order(vec![created(), tentative.clone(), taken.clone()]);
+        assert_eq!((o.assignee(), o.contested()[0].agent.as_str()), (Some("b"), "a"));
+        // Nor does one that came later and did not know of it, and of two the first stays.
+        let o = order(vec![created(), taken.clone(), claim(4, "e4", &["e1"], "c", false)]);
+        assert_eq!(o.assignee(), Some("b"));
+        let o = order(vec![created(), taken, claim(4, "e4", &["e1"], "c", true)]);
+        assert_eq!(o.assignee(), Some("b"));
+        // Who holds it already makes sure of it, also beside one that is contested by then.
+        let sure = claim(5, "e5", &["e2", "e4"], "a", true);
+        let o = order(vec![created(), tentative, claim(4, "e4", &["e1"], "c", false), sure]);
+        assert_eq!((o.assignee(), o.claims().len(), o.claims()[0].exclusive), (Some("a"), 2, true));
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub struct Claim {
     pub agent: String,
     pub key: Key,
     pub by: String,
+    /// Whether a remote has decided for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exclusive: bool,
 }
 
 /// That one order waits for another.

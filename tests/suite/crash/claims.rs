@@ -132,3 +132,29 @@ fn an_exclusive_claim_without_the_remote_is_refused_and_says_what_is_tentative()
     assert_eq!(claims_in(&dirs[0], &id), [] as [String; 0]);
     p.vermas_in(&dirs[0], &["wo", "claim", &id]).ok();
 }
+
+#[test]
+fn a_claim_that_the_remote_accepted_is_not_undone_by_an_earlier_one_that_it_never_saw() {
+    let p = Place::new();
+    let id = p.create("wanted");
+    let dirs = clones(&p, 2);
+    let (a, b) = (&dirs[0], &dirs[1]);
+    p.vermas_in(a, &["--as", "team/workers/slot1", "wo", "claim", &id]).ok();
+    p.vermas_in(b, &["--as", "team/workers/slot2", "wo", "claim", &id, "--exclusive"]).ok();
+    p.vermas_in(a, &["sync"]).ok();
+    p.vermas_in(b, &["sync"]).ok();
+    for d in [a, b] {
+        assert_eq!(p.vermas_in(d, &["wo", "show", &id, "--json"]).json()["assignee"], "team/workers/slot2");
+    }
+    let said = p.vermas_in(a, &["--as", "team/workers/slot1", "wo", "claim", &id, "--exclusive"]);
+    assert!(said.code == Some(5) && said.err.contains("is held by team/workers/slot2"), "{said:?}");
+    // Whoever came second is told, once, and where that was recorded.
+    for _ in 0..2 {
+        let mail = p.vermas_in(a, &["--as", "team/workers/slot1", "inbox", "--json"]).json();
+        let subject = mail[0]["subject"].as_str().unwrap();
+        assert!(mail.as_array().unwrap().len() == 1 && subject.contains("is held by team/workers/slot2"), "{mail}");
+        p.vermas_in(b, &["sync"]).ok();
+        p.vermas_in(a, &["sync"]).ok();
+    }
+    assert_eq!(p.vermas_in(b, &["--as", "team/workers/slot2", "inbox", "--json"]).json().as_array().unwrap().len(), 0);
+}
