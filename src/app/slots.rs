@@ -205,6 +205,13 @@ fn standing_then(session: &mut Session, number: u32) -> Result<Standing, Fault> 
     })
 }
 
+/// Whether the worker of a slot was started on another clone, which goes by the same name: of its session and its worktree
+/// nothing can be said here.
+pub fn is_elsewhere(session: &mut Session, slot: &Slot) -> Result<bool, Fault> {
+    let started = session.view()?.agent(&slot.agent)?.and_then(|a| a.started);
+    Ok(started.map(|k| session.store.is_from_elsewhere(&k.id)).transpose()?.unwrap_or(false) && !fs::exists(&slot.path))
+}
+
 fn standing(
     session: &mut Session,
     number: u32,
@@ -229,11 +236,13 @@ fn standing(
         (None, Some(b)) if !running => obstacle(session, &slot, b, launcher)?,
         _ => None,
     };
+    let elsewhere = !running && is_elsewhere(session, &slot)?;
     let state = match (&row, running) {
         (Some(_), _) if submitted => "submitted",
         (Some(o), true) if !o.rejections.is_empty() => "rework",
         (Some(_), true) => "working",
         (Some(_), false) if agent.state == "stopped" => "stopped",
+        (Some(_), false) if elsewhere => "elsewhere",
         (Some(_), false) => "dead",
         (None, _) if order.is_some() => "held",
         (None, true) => "held",

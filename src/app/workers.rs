@@ -57,6 +57,16 @@ pub fn spawn(session: &mut Session, slot: &Slot, agent: Option<&str>) -> Result<
 /// under a rescue ref first, whose name goes into the order and the next worker's prompt.
 pub fn kill(session: &mut Session, slot: &Slot, keep: bool) -> Result<Killed, Fault> {
     let order = slots::order_of(session, &slot.agent)?;
+    if let Some(id) = order.as_ref().filter(|_| !keep)
+        && slots::is_elsewhere(session, slot)?
+    {
+        let what = format!("slot{} works on {id} in another clone, which goes by the same name", slot.number);
+        let fault = Fault::conflict(what).hint("stop it there");
+        return Err(fault.hint(format!(
+            "where that clone is gone for good: git vermas wo release {id} && git vermas assignment clear {}",
+            slot.agent
+        )));
+    }
     let session_stopped = launching::stop(session, slot)?;
     let rescue = if keep { None } else { rescue(session, slot)? };
     let name = rescue.as_ref().map(|r| r.name.clone());
