@@ -7,7 +7,7 @@ use super::session::Session;
 use crate::domain::decide::order::{self as decide, Changes, NewOrder};
 use crate::domain::order::{Conflict, Order};
 use crate::domain::{AgentId, OrderId, Refusal, Why};
-use crate::store::{OrderRow, Pick, Tx};
+use crate::store::{Filter, OrderRow, Pick, Tx, View};
 
 /// Writes a record with what is computed beside it, as JSON. The record is not taken apart for that: lists are long.
 fn put_listed(out: &mut String, record: &str, ready: bool, waits: &str, disputed: &[Conflict]) {
@@ -354,11 +354,7 @@ pub fn tree(session: &mut Session, id: &OrderId) -> Result<Node, Fault> {
     build(&view, id.as_str(), &mut seen)
 }
 
-fn build(
-    view: &crate::store::View<'_>,
-    id: &str,
-    seen: &mut std::collections::BTreeSet<String>,
-) -> Result<Node, Fault> {
+fn build(view: &View<'_>, id: &str, seen: &mut std::collections::BTreeSet<String>) -> Result<Node, Fault> {
     let row = view.order_row(id)?;
     let again = !seen.insert(id.to_owned());
     let mut node = Node {
@@ -376,12 +372,15 @@ fn build(
     Ok(node)
 }
 
-/// Refuses a word that is no status, type or priority, before anything is looked up.
-pub fn check_words(statuses: &[String], types: &[String], priorities: &[i64]) -> Result<(), Fault> {
-    statuses.iter().try_for_each(|s| decide::check_status(s))?;
-    types.iter().try_for_each(|t| decide::check_type(t))?;
-    priorities.iter().try_for_each(|p| decide::check_priority(*p))?;
-    Ok(())
+/// Refuses a word to look for that is no status, type or priority, unless some other program has given it to an order.
+pub fn check_words(view: &View<'_>, filter: &Filter) -> Result<(), Fault> {
+    let check = |column: &'static str, word: &str, checked: Result<(), Refusal>| match checked {
+        Err(refusal) if !view.count_by(column)?.contains_key(word) => Err(Fault::from(refusal)),
+        _ => Ok(()),
+    };
+    filter.statuses.iter().try_for_each(|s| check("status", s, decide::check_status(s)))?;
+    filter.types.iter().try_for_each(|t| check("type", t, decide::check_type(t)))?;
+    filter.priorities.iter().try_for_each(|p| check("priority", &p.to_string(), decide::check_priority(*p)))
 }
 
 /// A refusal because something is not there.

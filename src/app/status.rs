@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::session::Session;
 use super::{assignments, mail, orders};
 use crate::domain::agent::Agent;
+use crate::domain::decide::order as decide;
 use crate::domain::{AgentId, Timestamp};
 use crate::launch::SessionState;
 use crate::store::Pick;
@@ -58,6 +59,9 @@ pub struct Counts {
     pub assigned: i64,
     pub in_progress: i64,
     pub closed: i64,
+    /// Those with a status that only other programs know, by that.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub other: BTreeMap<String, i64>,
     pub ready: i64,
     pub blocked: i64,
 }
@@ -136,6 +140,7 @@ fn counts(session: &mut Session) -> Result<Counts, Fault> {
         closed: of("closed"),
         ready: view.count_ready()?,
         blocked: view.count_blocked()?,
+        other: by.into_iter().filter(|(status, _)| decide::check_status(status).is_err()).collect(),
     })
 }
 

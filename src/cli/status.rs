@@ -50,13 +50,12 @@ fn summary(s: &Status, past: bool) -> Table {
     line("you", s.actor.as_str());
     line("state", &state(s, past));
     let o = &s.orders;
-    line(
-        "orders",
-        &format!(
-            "{} open ({} ready, {} blocked), {} assigned, {} in progress, {} closed",
-            o.open, o.ready, o.blocked, o.assigned, o.in_progress, o.closed
-        ),
+    let mut orders = format!(
+        "{} open ({} ready, {} blocked), {} assigned, {} in progress, {} closed",
+        o.open, o.ready, o.blocked, o.assigned, o.in_progress, o.closed
     );
+    o.other.iter().for_each(|(status, count)| orders.push_str(&format!(", {count} {status}")));
+    line("orders", &orders);
     line("mail", &if s.mail.unread == 0 { "nothing unread".to_owned() } else { format!("{} unread", s.mail.unread) });
     table
 }

@@ -13,7 +13,7 @@ use crate::ui::{Cell, Column, Label, Table, time};
 /// List work orders, closed ones too
 #[derive(Debug, clap::Args)]
 pub struct List {
-    /// Only these: open, assigned, in_progress or closed; may be repeated
+    /// Only these: open, assigned, in_progress, closed, or what another program set; may be repeated
     #[arg(short, long = "status", value_name = "STATUS", value_delimiter = ',')]
     statuses: Vec<String>,
     /// Only these types; may be repeated
@@ -49,7 +49,6 @@ pub struct List {
 
 impl List {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
-        orders::check_words(&self.statuses, &self.types, &self.priorities)?;
         let sort = match self.sort.as_str() {
             "priority" => Sort::Priority,
             "created" => Sort::Created,
@@ -77,6 +76,7 @@ impl List {
             limit: self.limit,
             ..Filter::default()
         };
+        orders::check_words(&session.view()?, &filter)?;
         show(ctx, &mut session, &Pick::Matching(filter.into()), "no work orders match")
     }
 }

@@ -234,3 +234,22 @@ fn the_help_of_a_group_says_what_each_command_does() {
         assert!(said.out.contains("Commands:") && bare.is_empty(), "{args:?}: {bare:?}");
     }
 }
+
+#[test]
+fn words_that_another_program_gave_to_an_order_can_be_looked_for_and_are_counted() {
+    let p = Place::new();
+    p.create("ours");
+    let theirs =
+        "{\"id\":\"wo-go1\",\"title\":\"theirs\",\"status\":\"deferred\",\"issue_type\":\"spike\",\"priority\":7}\n";
+    let list = p.work().join("work_orders.jsonl");
+    std::fs::write(&list, std::fs::read_to_string(&list).unwrap() + theirs).unwrap();
+    p.vermas(&["sync"]);
+    for filter in [["-s", "deferred"], ["-t", "spike"], ["-p", "7"]] {
+        assert_eq!(titles(&p.json(&[&["wo", "list"], &filter[..]].concat())), ["theirs"], "{filter:?}");
+    }
+    let refused = p.vermas(&["wo", "list", "-s", "deferrd"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    let counts = p.json(&["status"])["orders"].clone();
+    assert_eq!((&counts["other"], &counts["total"]), (&json!({"deferred": 1}), &json!(2)));
+    assert!(p.vermas(&["status"]).ok().contains("0 closed, 1 deferred"));
+}
