@@ -129,20 +129,22 @@ def size_of(path):
 
 
 def peak_memory(place, argv):
-    """The program's own largest resident size in MB, read while it waits for somebody to read what it prints."""
+    """The program's own largest resident size in MB, looked at again and again while its output is read as it comes."""
     reader, writer = os.pipe()
-    fcntl.fcntl(writer, 1031, 4096)  # F_SETPIPE_SZ
+    fcntl.fcntl(writer, 1031, 4096)  # F_SETPIPE_SZ: it stays for a look while it waits for room
     child = subprocess.Popen(argv, cwd=place.repo, env=place.env, stdin=DEVNULL, stdout=writer)
     os.close(writer)
-    seen, same = 0, 0
-    while child.poll() is None and same < 10:
+    seen, read = 0, 0
+    while True:
         with open(f"/proc/{child.pid}/status") as status:
-            peak = next((int(line.split()[1]) for line in status if line.startswith("VmHWM")), seen)
-        seen, same = max(seen, peak), same + 1 if peak == seen else 0
-        time.sleep(0.02)
-    with open(reader, "rb") as rest:
-        while rest.read(1 << 20):
-            pass
+            seen = max([seen, *(int(line.split()[1]) for line in status if line.startswith("VmHWM"))])
+        if read > 1 << 16:
+            fcntl.fcntl(reader, 1031, 1 << 20)
+        some = os.read(reader, 4096 if read <= 1 << 16 else 1 << 18)
+        if not some:
+            break
+        read += len(some)
+    os.close(reader)
     child.wait()
     return seen / 1024
 

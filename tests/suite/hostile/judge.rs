@@ -62,7 +62,9 @@ fn acts(c: char) -> bool {
 /// Makes the case in a world, and runs `most` commands (seeded) beside those that show whether good orders are usable.
 pub fn judge(w: &World, name: &str, make: &dyn Fn(&World), then: Then, most: usize, seed: u64) -> Verdict {
     let mut v = Verdict::default();
-    let main = w.git(&["rev-parse", "main"]);
+    // Read as it is: some cases leave a repository in which git answers nothing.
+    let tip_of_main = || std::fs::read_to_string(w.app.join(".git/refs/heads/main")).ok();
+    let main = tip_of_main();
     make(w);
     let before = w.surroundings();
     let mut calls: Vec<Vec<String>> = commands::all(w).into_iter().map(|c| c.args).collect();
@@ -98,7 +100,7 @@ pub fn judge(w: &World, name: &str, make: &dyn Fn(&World), then: Then, most: usi
     for path in after.keys().filter(|p| !before.contains_key(*p)) {
         v.faults.push(format!("{name}: made {}", path.display()));
     }
-    if w.git(&["rev-parse", "main"]) != main {
+    if tip_of_main() != main {
         v.faults.push(format!("{name}: moved main"));
     }
     if w.was_run() {
