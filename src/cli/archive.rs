@@ -21,7 +21,10 @@ impl Args {
         let done = mail::archive(&mut session, &self.id)?;
         let records: Vec<Value> =
             done.iter().map(|(id, changed)| json!({"id": id, "archived": true, "changed": changed})).collect();
-        ctx.many(records, |_| String::new());
+        match records.as_slice() {
+            [one] => ctx.one(one, |_| String::new()),
+            _ => ctx.many(records, |_| String::new()),
+        }
         if !ctx.ui.is_json() {
             let new = done.iter().filter(|(_, changed)| *changed).count();
             ctx.ui.note(&format!("archived {new} of {}", done.len()));

@@ -322,7 +322,7 @@ fn stats(ctx: &Context, session: &mut Session, a: &StatsArgs) -> Result<(), Faul
 
 fn export(ctx: &Context, session: &mut Session, a: &Export) -> Result<(), Fault> {
     let Some(file) = &a.output else {
-        let mut lines = Listing::Lines(Vec::new());
+        let mut lines = if ctx.ui.mode() == Mode::Json { Listing::begin(ctx) } else { Listing::Lines(Vec::new()) };
         events::each(session, &a.which.wanted()?, None, |e| lines.add(ctx, &e))?;
         lines.end(ctx);
         return Ok(());

@@ -42,7 +42,9 @@ impl Args {
         let progress = std::cell::RefCell::new(ctx.ui.progress("sync"));
         let report = sync::sync(&mut session, &remote, self.dry_run, &|w| progress.borrow_mut().say(w))?;
         drop(progress);
-        ctx.one(&json!(report), |_| text(&report));
+        if ctx.ui.is_json() || !ctx.global.quiet {
+            ctx.one(&json!(report), |_| text(&report));
+        }
         ctx.finish(&mut session);
         Ok(())
     }

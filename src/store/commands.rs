@@ -14,7 +14,8 @@ impl Store {
     /// This clone's own name, under which it keeps its events on the branch; `None` before it has kept any.
     pub fn replica(&self) -> Option<String> {
         let bytes = crate::sys::fs::read_if_there(&self.places.replica()).ok().flatten()?;
-        Some(String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|id| crate::wire::segment::is_replica(id))
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        text.lines().next().map(|id| id.trim().to_owned()).filter(|id| crate::wire::segment::is_replica(id))
     }
 }
 

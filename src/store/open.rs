@@ -194,6 +194,14 @@ impl Store {
 
     /// A disk that cannot be written, or is full: the state is read into memory.
     fn read_without_writing(&mut self) -> Result<()> {
+        let log = Stamp::of(&self.places.log());
+        let published = log.and_then(|log| super::publish::covered(&self.places, log.inode));
+        if log.is_none_or(|log| published.is_some_and(|end| log.size < end)) {
+            // What was taken away of the log is on the branch, or in the pinned one.
+            self.go_back(super::Point::Time(i64::MAX))?;
+            self.warnings.push("the disk cannot be written: showing what is recorded, changes will fail".to_owned());
+            return Ok(());
+        }
         let cache = Cache::in_memory()?;
         let tip = self.repo.ref_target(&self.places.state_ref)?;
         cache.begin()?;

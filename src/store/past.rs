@@ -210,7 +210,11 @@ impl Store {
         if let Some(tip) = self.tip()? {
             self.each_on_branch(tip, |e, home| each(e, Some(home)))?;
         }
-        let log = fs::read_if_there(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
+        let read = |path: &std::path::Path| fs::read_if_there(path).map_err(StoreError::io("read .work/events.jsonl"));
+        let log = match read(&self.places.log())? {
+            Some(log) => Some(log),
+            None => read(&self.places.pin())?,
+        };
         for (_, raw) in line::complete(&log.unwrap_or_default()) {
             line::events_in(raw).iter().try_for_each(|e| each(e, None))?;
         }

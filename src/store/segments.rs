@@ -1,5 +1,7 @@
 //! Putting files into the tree of a commit: events into this replica's segments, and texts at their paths.
 
+use std::collections::BTreeMap;
+
 use super::error::Result;
 use super::open::Store;
 use super::publish::Load;
@@ -26,7 +28,7 @@ impl Store {
         let mut list =
             own(&folders, &replica).map(|f| branch::segments_in(&self.repo, &f)).transpose()?.unwrap_or_default();
         if list.last().is_some_and(|s| s.number >= segment::MOST_SEGMENTS) {
-            replica = replica::renew(&self.places)?;
+            replica = replica::go_on(&self.places)?;
             list = Vec::new();
         }
         let mut files = own(&folders, &replica).map(|f| self.repo.tree(f.oid)).transpose()?.unwrap_or_default();
@@ -74,33 +76,41 @@ impl Store {
     ) -> Result<()> {
         let oid = content.map(|bytes| self.repo.write_blob(bytes)).transpose()?;
         written.extend(oid);
-        self.put_object(root, path, oid, written)
+        self.put_objects(root, BTreeMap::from([(path.to_owned(), oid)]), written)
     }
 
-    /// The same with contents that git has already.
-    pub(super) fn put_object(
+    /// The same with contents that git has already, for any number of paths: each folder is written once.
+    pub(super) fn put_objects(
         &self,
         root: &mut Vec<Entry>,
-        path: &str,
-        content: Option<Oid>,
+        changes: BTreeMap<String, Option<Oid>>,
         written: &mut Vec<Oid>,
     ) -> Result<()> {
-        if let Some((folder, rest)) = path.split_once('/') {
-            let below = root.iter().find(|e| e.name == folder && e.kind == EntryKind::Tree).map(|e| e.oid);
-            let mut entries = below.map(|t| self.repo.tree_or_empty(t)).transpose()?.unwrap_or_default();
-            self.put_object(&mut entries, rest, content, written)?;
+        let (mut here, mut below) = (BTreeMap::new(), BTreeMap::<String, BTreeMap<String, Option<Oid>>>::new());
+        for (path, content) in changes {
+            match path.split_once('/') {
+                Some((folder, rest)) => {
+                    below.entry(folder.to_owned()).or_default().insert(rest.to_owned(), content);
+                }
+                None => {
+                    here.insert(path, content);
+                }
+            }
+        }
+        for (folder, changes) in below {
+            let old = root.iter().find(|e| e.name == folder && e.kind == EntryKind::Tree).map(|e| e.oid);
+            let mut entries = old.map(|t| self.repo.tree_or_empty(t)).transpose()?.unwrap_or_default();
+            self.put_objects(&mut entries, changes, written)?;
             root.retain(|e| e.name != folder);
             if !entries.is_empty() {
                 let oid = self.repo.write_tree(&entries)?;
                 written.push(oid);
-                root.push(Entry { name: folder.to_owned(), kind: EntryKind::Tree, oid });
+                root.push(Entry { name: folder, kind: EntryKind::Tree, oid });
             }
-            return Ok(());
         }
-        root.retain(|e| e.name != path);
-        if let Some(oid) = content {
-            root.push(Entry { name: path.to_owned(), kind: EntryKind::File, oid });
-        }
+        root.retain(|e| !here.contains_key(&e.name));
+        let there = here.into_iter().filter_map(|(name, oid)| Some(Entry { name, kind: EntryKind::File, oid: oid? }));
+        root.extend(there);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Files that people write under `.work/`: templates, settings, routes, and evidence. They travel as they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension, params};
 
@@ -179,7 +179,7 @@ impl Store {
             }
         }
         let mut changed = Vec::new();
-        let mut seen = Vec::new();
+        let mut seen = BTreeSet::new();
         for path in found.into_iter().filter(|p| is_text_path(p)) {
             let Some(stamp) = Stamp::of(&self.places.work.join(&path)).filter(|s| s.size <= LARGEST) else { continue };
             let shown = serde_json::to_string(&stamp).unwrap_or_default();
@@ -190,7 +190,7 @@ impl Store {
                 let content = fs::read(&self.places.work.join(&path)).map_err(StoreError::io(what))?;
                 changed.push(Changed { path: path.clone(), content: Some(content), stamp: Some(shown) });
             }
-            seen.push(path);
+            seen.insert(path);
         }
         let mut q = cache.db.prepare_cached("SELECT path FROM texts WHERE path NOT LIKE 'evidence/%'")?;
         let known: Vec<String> = q.query_map([], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?;

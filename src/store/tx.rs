@@ -317,8 +317,10 @@ impl<'a> Tx<'a> {
 pub(super) fn is_from_elsewhere(cache: &Cache, places: &Places, event: &str) -> Result<bool> {
     let sql = "SELECT home FROM events WHERE id=? LIMIT 1";
     let home: Option<Option<String>> = cache.db.prepare_cached(sql)?.query_row([event], |r| r.get(0)).optional()?;
-    let own = format!("{}/", super::replica::current(places)?);
-    Ok(home.flatten().is_some_and(|h| !h.starts_with(&own)))
+    match home.flatten() {
+        Some(home) => Ok(!super::replica::is_own(places, &home)?),
+        None => Ok(false),
+    }
 }
 
 /// How many bytes of ids a new event names in `prev`.

@@ -280,7 +280,7 @@ impl Store {
         root: &mut Vec<Entry>,
     ) -> Result<Vec<(String, String)>> {
         let bases = bases.iter().map(|b| Ok(self.repo.commit(*b)?.tree)).collect::<Result<Vec<Oid>>>()?;
-        let (mut kept, mut written) = (Vec::new(), Vec::new());
+        let (mut kept, mut written, mut changes) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (path, (o, t)) in texts::differing(&self.repo, ours, theirs)? {
             let texts = bases.iter().map(|root| texts::text_at(&self.repo, *root, &path));
             let texts = texts.collect::<Result<Vec<Option<Oid>>>>()?;
@@ -300,7 +300,7 @@ impl Store {
                             // The same text wins on every machine that meets this conflict.
                             let (first, second) = if o < t { (o, t) } else { (t, o) };
                             let other = beside(&path, second);
-                            self.put_object(root, &other, Some(second), &mut written)?;
+                            changes.insert(other.clone(), Some(second));
                             kept.push((path.clone(), other));
                             Some(first)
                         }
@@ -311,10 +311,11 @@ impl Store {
             };
             // The root begins as ours.
             if result != o || o.is_none() {
-                self.put_object(root, &path, result, &mut written)?;
+                changes.insert(path, result);
                 written.extend(result);
             }
         }
+        self.put_objects(root, changes, &mut written)?;
         self.repo.sync_objects(&written)?;
         Ok(kept)
     }

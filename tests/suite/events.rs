@@ -30,6 +30,8 @@ fn lines_come_back_byte_for_byte() {
     logged.sort();
     listed.sort();
     assert_eq!(listed, logged);
+    let document: serde_json::Value = serde_json::from_str(&p.said(&["events", "export", "--json"])).unwrap();
+    assert_eq!(document.as_array().unwrap().len(), all.lines().count());
     assert_eq!(p.said(&["events", "export"]), all);
     p.vermas(&["events", "export", "-o", "out.jsonl"])
         .assert()

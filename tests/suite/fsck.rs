@@ -96,7 +96,7 @@ fn files_on_disk_are_held_against_the_events() {
     assert_eq!(found(&p, &[]), all);
     p.vermas(&["events", "stats"]).assert().code(0);
     let all = found(&p, &[]);
-    assert!(has(&all, "warning .work/events.jsonl:2: set aside: no JSON"), "{all:?}");
+    assert!(has(&all, "warning .work/events.jsonl:2: no JSON"), "{all:?}");
     assert!(!has(&all, "warning .work/.assignment-ceo") && !has(&all, "warning .work/work_orders.jsonl"), "{all:?}");
 }
 
@@ -150,6 +150,34 @@ fn a_branch_that_cannot_be_read_is_an_error() {
     // Whatever is broken, a command mends it.
     p.said(&["rebuild"]);
     assert!(found(&p, &[]).iter().all(|f| f.starts_with("info ")), "{:?}", found(&p, &[]));
+}
+
+#[test]
+fn what_others_wrote_and_nobody_can_use_is_named_once_with_its_place() {
+    let p = Place::new();
+    p.order("Ours");
+    let record = r#"{"id":"wo-go1","title":"t","priority":"high","labels":"x","status":7,"created_at":"nope"}"#;
+    let mut list = std::fs::OpenOptions::new().append(true).open(p.work("work_orders.jsonl")).unwrap();
+    list.write_all(format!("{record}\n").as_bytes()).unwrap();
+    append(&p, "no event");
+    std::fs::write(p.work(".assignment-ceo"), "work_order:../x").unwrap();
+    std::fs::write(p.work("config.toml"), "a = 1\nb = \n").unwrap();
+    p.vermas(&["status"]).output().unwrap();
+    let all = found(&p, &[]);
+    for (field, wanted) in
+        [("priority", "a number"), ("labels", "a list of texts"), ("status", "text"), ("created_at", "a time")]
+    {
+        let named = |f: &&String| {
+            f.starts_with(&format!("info wo-go1: '{field}' in evt-")) && f.contains(&format!("is not {wanted}"))
+        };
+        assert_eq!(all.iter().filter(named).count(), 1, "{field}: {all:?}");
+    }
+    assert!(
+        has(&all, "warning .work/.assignment-ceo: 'work_order:../x' names nothing that can be assigned"),
+        "{all:?}"
+    );
+    assert!(has(&all, "warning .work/config.toml:2: "), "{all:?}");
+    assert_eq!(all.iter().filter(|f| f.starts_with("warning .work/events.jsonl:")).count(), 1, "{all:?}");
 }
 
 /// A doctor's checks, as `health name: what`.

@@ -108,3 +108,47 @@ fn where_git_gc_keeps_a_commit_waiting_the_command_says_so_and_a_left_note_keeps
     assert!(p.json(&["doctor", "--pack"]).to_string().contains("commits"));
     assert!(p.git(&["count-objects", "-v"]).contains("packs: 1"));
 }
+
+#[test]
+fn where_nothing_can_be_written_what_is_recorded_is_shown_also_without_the_log() {
+    let p = Place::new();
+    p.order("Recorded");
+    let log = p.path.join(".work/events.jsonl");
+    let folders = [".work", ".git/vermas", ".git"].map(|f| p.path.join(f));
+    let files = [".git/vermas/state.lock", ".git/vermas/cache.sqlite"].map(|f| p.path.join(f));
+    let allow = |folder, file| {
+        let set = |path: &std::path::PathBuf, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        folders.iter().for_each(|f| set(f, folder));
+        files.iter().filter(|f| f.exists()).for_each(|f| set(f, file));
+    };
+    let is_root = p.path.metadata().unwrap().uid() == 0;
+    for gone in [true, false] {
+        if gone {
+            std::fs::remove_file(&log).unwrap();
+        } else {
+            std::fs::write(&log, "").unwrap();
+        }
+        allow(0o555, 0o444);
+        let mut cmd = scrubbed(if is_root { "setpriv".into() } else { binary() }, &p.path);
+        if is_root {
+            cmd.args(["--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search", "--"]).arg(binary());
+        }
+        let out = cmd.args(["wo", "list"]).output();
+        allow(0o755, 0o600);
+        let Ok(out) = out else { return println!("left out: setpriv is not installed") };
+        let said = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+        assert!(
+            out.status.success() && said.contains("Recorded") && said.contains("cannot be written"),
+            "{gone}: {said}"
+        );
+        assert!(said_of(&p, &["wo", "list"]).contains("Recorded"));
+    }
+}
+
+fn said_of(p: &Place, args: &[&str]) -> String {
+    let (fine, text) = said(p, args);
+    assert!(fine, "{text}");
+    text
+}

@@ -6,13 +6,17 @@ use std::io::ErrorKind;
 use super::{Report, Severity, Sums};
 use crate::app::fault::Fault;
 use crate::app::session::Session;
+use crate::domain::assignment::Target;
 use crate::domain::event::Event;
+use crate::domain::text::quoted;
 use crate::store::{Parts, Places, StoreError, quarantined};
 use crate::sys::fs::{self, Stamp};
+use crate::wire::check::flaws;
 use crate::wire::{line, projection};
 
 /// How many findings of one sort are listed.
 const MOST_NAMED: usize = 20;
+const NAME_ONE: &str = "write work_order:ID into it, or empty it";
 const TAKE_IN: &str = "any command takes it in: git vermas status";
 const REBUILD: &str = "git vermas rebuild";
 
@@ -37,9 +41,15 @@ pub fn check(session: &Session, branch: Vec<Event>, report: &mut Report) -> Resu
     let mut all = log;
     all.extend(missing);
     projections(places, &all, report)?;
+    texts(places, report)?;
     for q in quarantined(places)?.iter().take(MOST_NAMED) {
         let place = if q.line > 0 { format!(".work/{}:{}", q.file, q.line) } else { format!(".work/{}", q.file) };
-        let mend = "write the line again as it should be; this one is kept in vermas/quarantine.jsonl";
+        // A line of the log stays there, and was named above.
+        if report.findings.iter().any(|f| f.place == place) {
+            continue;
+        }
+        let mend = "write the line again as it should be; this one is kept in vermas/quarantine.jsonl, and no longer \
+                    named once that file is moved away";
         report.add(Severity::Warning, place, format!("set aside: {}", q.reason), Some(mend));
     }
     Ok(all)
@@ -99,6 +109,22 @@ fn log(places: &Places, report: &mut Report) -> Result<Vec<Event>, Fault> {
     Ok(events)
 }
 
+/// Templates and settings that are not shared, because whoever gets them could not use them.
+fn texts(places: &Places, report: &mut Report) -> Result<(), Fault> {
+    let failed = |e| StoreError::io("look into .work")(e);
+    let templates = fs::list(&places.templates()).map_err(failed)?;
+    let names = templates.into_iter().filter(|n| n.ends_with(".toml")).map(|n| format!("templates/{n}"));
+    for name in names.chain(["config.toml".to_owned(), "routes.jsonl".to_owned()]) {
+        let Ok(Some(bytes)) = fs::read_if_there(&places.work.join(&name)) else { continue };
+        for flaw in flaws(&name, &bytes, None).into_iter().take(MOST_NAMED) {
+            let line = flaw.line.map(|n| format!(":{n}")).unwrap_or_default();
+            let what = format!("{}; not shared until it is mended", flaw.reason);
+            report.add(Severity::Warning, format!(".work/{name}{line}"), what, Some("mend it, then: git vermas sync"));
+        }
+    }
+    Ok(())
+}
+
 /// The projections on disk say what the events say.
 fn projections(places: &Places, events: &[Event], report: &mut Report) -> Result<(), Fault> {
     let says = projection::of(events);
@@ -133,7 +159,12 @@ fn projections(places: &Places, events: &[Event], report: &mut Report) -> Result
                 (true, _) => format!("is missing; the events say {expected}"),
                 _ => format!("not what the events say, which is {expected}"),
             };
-            report.add(Severity::Warning, format!(".work/{name}"), what, Some(TAKE_IN));
+            let means_nothing = !content.is_empty() && content.parse::<Target>().is_err();
+            let (what, mend) = match means_nothing {
+                true => (format!("{} names nothing that can be assigned", quoted(&content)), NAME_ONE),
+                false => (what, TAKE_IN),
+            };
+            report.add(Severity::Warning, format!(".work/{name}"), what, Some(mend));
         }
     }
     Ok(())

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{Report, Severity};
+use crate::domain::Timestamp;
 use crate::domain::event::{Event, TRUSTED_SKEW_MS};
 use crate::domain::graph;
 use crate::domain::kinds;
@@ -18,6 +21,7 @@ pub fn check(events: &[Event], now_ms: i64, report: &mut Report) {
     report.newest = events.iter().map(|e| e.at).filter(|t| t.millis() - now_ms <= TRUSTED_SKEW_MS).max();
     ids_and_times(events, now_ms, report);
     unknown(events, report);
+    misfits(events, report);
     let orders: BTreeMap<&str, &Order> = state.orders.iter().map(|(id, o)| (id.as_str(), o)).collect();
     for id in cycles(&orders) {
         let mend = format!("take one of its dependencies away: git vermas wo dep tree {id}");
@@ -65,6 +69,33 @@ fn ids_and_times(events: &[Event], now_ms: i64, report: &mut Report) {
     for (id, count) in ids.into_iter().filter(|(_, n)| *n > 1) {
         let what = format!("{count} different lines carry this id; all of them count");
         report.add(Severity::Warning, id, what, None);
+    }
+}
+
+/// Values of another type than their field has: they are carried, and change nothing.
+fn misfits(events: &[Event], report: &mut Report) {
+    let is_list_of = |v: &Value, fits: &dyn Fn(&Value) -> bool| v.as_array().is_some_and(|l| l.iter().all(fits));
+    for e in events.iter().filter(|e| matches!(e.kind.as_str(), "work_order.created" | "work_order.updated")) {
+        let data = match e.data.get("changes") {
+            Some(Value::Object(changes)) => changes,
+            _ => &e.data,
+        };
+        for (name, value) in data.iter().filter(|(_, v)| !v.is_null()) {
+            let wanted = match name.as_str() {
+                "title" | "description" | "status" | "issue_type" | "type" | "assignee" if !value.is_string() => "text",
+                "created_at" | "updated_at" if value.as_str().is_none_or(|t| t.parse::<Timestamp>().is_err()) => {
+                    "a time"
+                }
+                "priority" if !(value.is_i64() || value.is_u64()) => "a number",
+                "labels" if !is_list_of(value, &Value::is_string) => "a list of texts",
+                "dependencies" if !is_list_of(value, &|d| d["depends_on_id"].is_string()) => "a list of dependencies",
+                "metadata" if !value.is_object() => "an object",
+                _ => continue,
+            };
+            let about = e.subject_id().unwrap_or_else(|| e.id.clone());
+            let what = format!("'{name}' in {} is not {wanted}, and changes nothing", e.id);
+            report.add(Severity::Info, about, what, None);
+        }
     }
 }
 

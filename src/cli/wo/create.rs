@@ -13,8 +13,8 @@ use crate::ui::Label;
 
 /// Create a work order, or many from a file
 ///
-/// Prints the new id. With --batch, every line of the file is one JSON object with at least a "title"; "ref" names a line
-/// for the "dependencies" and "parent" of others. All are created in one commit, or none: a disk without room for all of
+/// Prints the new id. With --batch, every line of the file is one JSON object with at least a "title"; "ref" (or an
+/// "id" from elsewhere, which is not kept) names a line for the "dependencies" and "parent" of others. All are created in one commit, or none: a disk without room for all of
 /// them takes none. Only a disk or a machine that fails in the middle of the write can leave a first part of them.
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -91,7 +91,8 @@ fn check_values(draft: &Draft) -> Result<(), Refusal> {
             check_status(&status)?;
         }
         if let Some(priority) = map.get("priority").filter(|_| draft.kind.starts_with("work_order.")) {
-            check_priority(priority.as_i64().unwrap_or(-1))?;
+            let number = priority.as_i64();
+            check_priority(number.ok_or_else(|| Refusal::usage(format!("{priority} is no priority")))?)?;
         }
     }
     Ok(())
