@@ -484,7 +484,7 @@ def markdown(result):
         if name not in ("memory", "tail"):
             lines.append(f"| {name} | " + " | ".join(cell(name, result["sizes"][n][name], n) for n in sizes) + " |")
     memory = lambda n, mb: f"{mb:.0f} MB, goal {MEMORY_GOALS[step(n)]}{against(mb, PEERS_MEMORY, n)}"
-    lines.append("| peak memory of `wo list --json`, nobody reading | "
+    lines.append("| peak memory of `wo list --json` | "
                  + " | ".join(memory(n, result["sizes"][n]["memory"]) for n in sizes) + " |")
     lines.append("| append until `events tail` has printed it | "
                  + " | ".join(f"{result['sizes'][n]['tail']:.2f} ms, goal 1" for n in sizes) + " |")

@@ -14,7 +14,7 @@ use super::places::Places;
 use super::{branch, texts};
 use crate::git::program::Git;
 use crate::git::refs::{PACKED, RefMove};
-use crate::git::{Oid, Repo, RepoError, history, index_lock};
+use crate::git::{Entry, EntryKind, Oid, Repo, RepoError, history, index_lock};
 use crate::sys::clock::Deadline;
 use crate::sys::{clock, fs, holders, leftovers, running};
 
@@ -232,6 +232,23 @@ impl Store {
         cache.reading(|| Ok(self.has_segments_beside(tip, &cache.segments()?))).unwrap_or(false)
     }
 
+    /// Whether the cache was built from this very commit: each of its segments was read then.
+    fn is_known(&self, tip: Oid) -> bool {
+        let built = self.cache.as_ref().and_then(|c| c.built().ok()).unwrap_or_default();
+        built.boot == fs::boot_id() && crate::git::objects::parse_oid(&built.tip) == Some(tip)
+    }
+
+    /// Whether the folders of all replicas are there: of a long history they are few, and their segments are many.
+    fn has_folders(&self, tip: Oid) -> bool {
+        let read = || -> Result<bool> {
+            let root = self.repo.commit(tip)?.tree;
+            let Some(events) = branch::child(&self.repo, root, "events", EntryKind::Tree)? else { return Ok(true) };
+            let is_there = |e: &Entry| e.kind != EntryKind::Tree || self.repo.has_object(e.oid);
+            Ok(self.repo.tree(events.oid)?.iter().all(is_there))
+        };
+        read().unwrap_or(false)
+    }
+
     /// Whether every segment of a commit is there, but for those that are known, and the commit names no more than a state
     /// has.
     pub(super) fn has_segments_beside(&self, tip: Oid, known: &BTreeMap<String, String>) -> bool {
@@ -256,7 +273,8 @@ impl Store {
     /// or all is made anew, nothing is taken on trust.
     fn is_readable(&mut self, tip: Oid) -> bool {
         let doubted = self.thorough || noted_tip(&self.places).is_none();
-        if !self.has_segments(tip) || (doubted && !self.is_whole(tip)) || (self.thorough && !self.has_history(tip)) {
+        let has_segments = if doubted || !self.is_known(tip) { self.has_segments(tip) } else { self.has_folders(tip) };
+        if !has_segments || (doubted && !self.is_whole(tip)) || (self.thorough && !self.has_history(tip)) {
             return false;
         }
         let read = || -> Result<Option<(Oid, Vec<u8>)>> {
