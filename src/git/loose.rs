@@ -59,7 +59,10 @@ impl Repo {
         let bytes = match self.small(oid, kind) {
             Some(bytes) => bytes,
             None => {
-                self.check_size(oid, most, &what)?;
+                if self.check_size(oid, most, &what).is_err() {
+                    self.want([oid]);
+                    self.check_size(oid, most, &what)?;
+                }
                 let found = self.gix.find_object(oid).map_err(|e| RepoError::broken(what(), e))?;
                 if found.kind != kind {
                     return Err(RepoError::broken(what(), format!("it is a {}", found.kind)));

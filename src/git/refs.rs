@@ -96,12 +96,16 @@ impl Repo {
             point(Act::Ref, &self.lock_path(&first.name))?;
         }
         let fail = gix::lock::acquire::Fail::AfterDurationWithBackoff(LOCK_WAIT);
-        let prepared = self
-            .gix
-            .refs
-            .transaction()
-            .prepare(edits, fail, fail)
-            .map_err(|e| self.why_not_moved(moves, &e.to_string()))?;
+        let prepared = match self.gix.refs.transaction().prepare(edits, fail, fail) {
+            Ok(prepared) => prepared,
+            Err(e) => {
+                return match self.why_not_moved(moves, &e.to_string()) {
+                    // Of the packed ones nothing is to change: git moves a loose one whoever holds that lock.
+                    RepoError::Locked { name, .. } if name == PACKED => self.move_by_program(moves, message),
+                    why => Err(why),
+                };
+            }
+        };
         // A ref that already has its value needs no lock file.
         let locks = moves.iter().map(|m| self.lock_path(&m.name));
         sys::fs::sync_paths(&note.map(Path::to_owned).into_iter().chain(locks).collect::<Vec<_>>())?;

@@ -50,6 +50,18 @@ impl StoreError {
         }
     }
 
+    /// The same of any other error: what was being recorded may count all the same.
+    pub(super) fn leaving_it_open(self) -> Self {
+        match self.into_unknown() {
+            unknown @ Self::Unknown { .. } => unknown,
+            other => Self::Unknown {
+                what: "see whether it was recorded".to_owned(),
+                source: io::Error::other(other.to_string()),
+                about: None,
+            },
+        }
+    }
+
     /// The same with where to look whether it was done.
     pub(super) fn about(self, order: Option<&OrderId>) -> Self {
         match self {

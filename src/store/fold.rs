@@ -317,10 +317,12 @@ pub fn event_of(log: &dyn Lines, off: i64, len: i64, id: &str) -> Result<Event> 
 
 /// The event that the log holds at an offset.
 pub fn event_at(log: &dyn Lines, off: i64, len: i64) -> Result<Option<Event>> {
-    let bytes = log
-        .read_at(off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
-        .map_err(StoreError::io("read .work/events.jsonl"))?;
-    Ok(line::event(&bytes).ok())
+    match log.read_at(off.cast_unsigned(), usize::try_from(len).unwrap_or_default()) {
+        Ok(bytes) => Ok(line::event(&bytes).ok()),
+        // It ends before that by now.
+        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Err(StoreError::Rewritten),
+        Err(e) => Err(StoreError::io("read .work/events.jsonl")(e)),
+    }
 }
 
 /// Saves an order; gives the ids of others whose readiness may have changed.

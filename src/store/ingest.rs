@@ -68,6 +68,14 @@ impl Tx<'_> {
         self.cache.set_built(&built)
     }
 
+    /// Forgets what is known of the log, reads all of it, and takes in what is foreign.
+    pub(super) fn read_anew(&mut self) -> Result<()> {
+        self.unsaved.clear();
+        self.rebuild = true;
+        self.catch_up()?;
+        self.adopt()
+    }
+
     /// A checksum of the log right before `offset`.
     fn tail(&self, offset: u64) -> Result<i64> {
         let start = offset.saturating_sub(TAIL);

@@ -305,8 +305,10 @@ impl Tx<'_> {
         let mut bytes = Vec::new();
         while let Some(r) = rows.next()? {
             let (off, len, home): (i64, i64, Option<String>) = (r.get(0)?, r.get(1)?, r.get(2)?);
-            let raw = fs::read_at(&self.log, off.cast_unsigned(), usize::try_from(len).unwrap_or_default())
-                .map_err(StoreError::io("read .work/events.jsonl"))?;
+            let raw = match fs::read_at(&self.log, off.cast_unsigned(), usize::try_from(len).unwrap_or_default()) {
+                Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Err(StoreError::Rewritten),
+                read => read.map_err(StoreError::io("read .work/events.jsonl"))?,
+            };
             let from_elsewhere = home.is_some_and(|h| !h.starts_with(&own));
             if from_elsewhere || line::says_prev(&raw) {
                 bytes.extend_from_slice(&raw);

@@ -88,9 +88,12 @@ impl Store {
     /// Once the log is synced the change is safe; a branch that cannot be moved just now is a warning.
     fn publish_or_warn(&mut self) -> Result<()> {
         let Err(e) = self.publish_locked(false) else { return Ok(()) };
-        // A cache that was just taken away is made anew.
-        if matches!(e, StoreError::Cache { .. }) {
-            self.cache = None;
+        // A cache that was just taken away is made anew, and so is what it says of a log that was emptied since.
+        if matches!(e, StoreError::Cache { .. } | StoreError::Rewritten) {
+            if matches!(e, StoreError::Cache { .. }) {
+                self.cache = None;
+            }
+            self.rebuild = true;
             if self.with_state(|tx| tx.finish().map(|_| ())).is_ok() && self.publish_locked(false).is_ok() {
                 return Ok(());
             }

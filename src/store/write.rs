@@ -93,7 +93,7 @@ impl Store {
                 let end = tx.finish()?.1;
                 Ok((all_there, end, tx.appended))
             });
-            let (all_there, end, appended) = found.map_err(StoreError::into_unknown)?;
+            let (all_there, end, appended) = found.map_err(StoreError::leaving_it_open)?;
             // What was said of it is so no more, or is said again.
             self.warnings.retain(|w| !w.starts_with(super::turn::NOT_YET));
             // Those that are there stand in the log as it is now.
@@ -191,7 +191,11 @@ impl Store {
                         tx.take_in_texts_of(from)?;
                     }
                 }
-                tx.adopt()?;
+                match tx.adopt() {
+                    // The log was rewritten in the moment before something was appended to it, which hid that.
+                    Err(StoreError::Rewritten) => tx.read_anew()?,
+                    adopted => adopted?,
+                }
                 if !tx.unsaved.is_empty() || tx.rebuilt || tx.arrived > 0 {
                     // What others left stays recorded even where our own decision is refused.
                     tx.finish()?;
@@ -336,5 +340,28 @@ mod tests {
     fn nothing_is_written_only_to_a_log_that_somebody_has_just_put_there() {
         let (known, log) = recorded(|log| fs::replace(log, b"{}\n").unwrap());
         assert!(known && log.starts_with(b"{}\n"), "{}", String::from_utf8_lossy(&log));
+    }
+
+    #[test]
+    fn a_rewrite_that_an_append_hid_is_noticed_where_something_is_taken_in() {
+        let (_dir, mut store) = fresh();
+        for title in ["one", "another with a longer title", "last"] {
+            let data = serde_json::json!({"work_order_id": format!("wo-{}", title.len()), "title": title});
+            let draft = Draft::new("work_order.created", &AgentId::ceo(), data);
+            store.write::<_, StoreError>(|tx| tx.emit(&draft)).unwrap();
+        }
+        let (log, list) = (store.places.log(), store.places.orders());
+        let text = String::from_utf8(fs::read(&log).unwrap()).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.swap(0, 1);
+        fs::put(&log, format!("{}\n", lines.join("\n")).as_bytes()).unwrap();
+        let cache = store.cache.as_ref().unwrap();
+        let mut built = cache.built().unwrap();
+        built.mtime_ns = fs::Stamp::of(&log).unwrap().mtime_ns;
+        cache.set_built(&built).unwrap();
+        let shown = String::from_utf8(fs::read(&list).unwrap()).unwrap();
+        fs::replace(&list, shown.replace("\"title\":\"one\"", "\"title\":\"ONE\"").as_bytes()).unwrap();
+        let title = store.view().unwrap().order(&"wo-3".parse().unwrap()).unwrap().unwrap().title().to_owned();
+        assert_eq!(title, "ONE");
     }
 }

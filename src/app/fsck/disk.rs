@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
 
-use super::{Report, Severity, Sums};
+use super::{Finding, Report, Severity, Sums};
 use crate::app::fault::Fault;
 use crate::app::session::Session;
 use crate::domain::assignment::Target;
@@ -45,7 +45,9 @@ pub fn check(session: &Session, branch: Vec<Event>, report: &mut Report) -> Resu
     for q in quarantined(places)?.iter().take(MOST_NAMED) {
         let place = if q.line > 0 { format!(".work/{}:{}", q.file, q.line) } else { format!(".work/{}", q.file) };
         // A line of the log stays there, and was named above.
-        if report.findings.iter().any(|f| f.place == place) {
+        let file = format!(".work/{}", q.file);
+        let is_named = |f: &Finding| f.place == place || (q.file.starts_with(".assignment-") && f.place == file);
+        if report.findings.iter().any(is_named) {
             continue;
         }
         let mend = "write the line again as it should be; this one is kept in vermas/quarantine.jsonl, and no longer \

@@ -453,8 +453,8 @@ fn a_partial_clone_by_plain_git_shows_everything_and_is_never_taken_for_broken()
     let remote = p.root().join("remote.git");
     p.git_in(&remote, &["config", "uploadpack.allowFilter", "true"]);
     let url = format!("file://{}", remote.display());
-    for (name, is_there) in [("m1", true), ("m2", false)] {
-        p.git_in(p.root(), &["clone", "-q", "--mirror", "--filter=blob:none", &url, name]);
+    for (name, filter, is_there) in [("m1", "blob:none", true), ("m2", "blob:none", false), ("m3", "tree:0", true)] {
+        p.git_in(p.root(), &["clone", "-q", "--mirror", &format!("--filter={filter}"), &url, name]);
         let mirror = p.root().join(name);
         let tip = p.git_in(&mirror, &["rev-parse", "vermas/state"]);
         let away = p.root().join("away.git");
