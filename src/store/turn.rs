@@ -10,6 +10,8 @@ use crate::sys::{fs, lock};
 
 /// How long a command waits for its events to be published.
 const PUBLISH_WAIT: Duration = Duration::from_secs(60);
+/// How long a command that only looks waits for whoever publishes.
+const LOOK_WAIT: Duration = Duration::from_millis(100);
 /// The shortest mean pause before the next look at whether somebody else has published.
 const POLL: Duration = Duration::from_millis(1);
 /// How long whoever needs the branch itself waits for a `git gc`.
@@ -62,12 +64,12 @@ impl Store {
         Ok(log_suffices && self.count_loose()? < MOST_LATER)
     }
 
-    /// Publishes what is loose, unless somebody is at it: who only looks waits for nobody.
+    /// Publishes what is loose, unless somebody is at it for longer than a moment: who only looks does not wait for that.
     pub(super) fn publish_unless_busy(&mut self) -> Result<()> {
         if self.repo.is_collecting() || self.publishes_later()? {
             return Ok(());
         }
-        match lock::try_acquire(&self.places.publish_lock()).map_err(StoreError::io("lock publishing"))? {
+        match lock::acquire(&self.places.publish_lock(), LOOK_WAIT).map_err(StoreError::io("lock publishing"))? {
             Some(_lock) => self.publish_or_warn(),
             None => Ok(()),
         }

@@ -162,6 +162,12 @@ fn what_others_wrote_and_nobody_can_use_is_named_once_with_its_place() {
     append(&p, "no event");
     std::fs::write(p.work(".assignment-ceo"), "work_order:../x").unwrap();
     std::fs::write(p.work("config.toml"), "a = 1\nb = \n").unwrap();
+    std::fs::write(p.work(".assignment-UPPER"), "work_order:wo-go1\n").unwrap();
+    append(
+        &p,
+        &event("py-1", "work_order.updated", "2026-01-06T12:00:00Z", r#"{"work_order_id":"wo-go1","changes":[]}"#),
+    );
+    append(&p, &event("py-2", "mail.sent", "2026-01-06T12:00:00Z", r#"{"message_id":"msg-1","to":7,"body":[]}"#));
     p.vermas(&["status"]).output().unwrap();
     let all = found(&p, &[]);
     for (field, wanted) in
@@ -177,6 +183,12 @@ fn what_others_wrote_and_nobody_can_use_is_named_once_with_its_place() {
         "{all:?}"
     );
     assert!(has(&all, "warning .work/config.toml:2: "), "{all:?}");
+    for misfit in
+        ["wo-go1: 'changes' in py-1 is not an object", "msg-1: 'to' in py-2 is not text", "msg-1: 'body' in py-2"]
+    {
+        assert!(has(&all, &format!("info {misfit}")), "{misfit}: {all:?}");
+    }
+    assert_eq!(all.iter().filter(|f| f.contains(".assignment-UPPER")).count(), 1, "{all:?}");
     assert_eq!(all.iter().filter(|f| f.starts_with("warning .work/events.jsonl:")).count(), 1, "{all:?}");
 }
 

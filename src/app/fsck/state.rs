@@ -74,29 +74,46 @@ fn ids_and_times(events: &[Event], now_ms: i64, report: &mut Report) {
 
 /// Values of another type than their field has: they are carried, and change nothing.
 fn misfits(events: &[Event], report: &mut Report) {
-    let is_list_of = |v: &Value, fits: &dyn Fn(&Value) -> bool| v.as_array().is_some_and(|l| l.iter().all(fits));
-    for e in events.iter().filter(|e| matches!(e.kind.as_str(), "work_order.created" | "work_order.updated")) {
-        let data = match e.data.get("changes") {
-            Some(Value::Object(changes)) => changes,
-            _ => &e.data,
+    for e in events {
+        let changes = e.data.get("changes").filter(|_| e.kind == "work_order.updated");
+        let fields: Vec<(&str, &Value)> = match (e.kind.as_str(), changes) {
+            (_, Some(Value::Object(changes))) => changes.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+            (_, Some(changes)) => vec![("changes", changes)],
+            ("work_order.created", None) => e.data.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+            (kind, None) => {
+                let texts: &[&str] = match kind {
+                    "work_order.status_changed" => &["to_status"],
+                    "work_order.dependency_added" | "work_order.dependency_removed" => &["depends_on_id"],
+                    "work_order.assigned" | "assignment.set" | "assignment.cleared" => &["agent", "ref_type", "ref_id"],
+                    "mail.sent" => &["from", "to", "subject", "body", "message_type"],
+                    _ => &[],
+                };
+                texts.iter().filter_map(|name| Some((*name, e.data.get(*name)?))).collect()
+            }
         };
-        for (name, value) in data.iter().filter(|(_, v)| !v.is_null()) {
-            let wanted = match name.as_str() {
-                "title" | "description" | "status" | "issue_type" | "type" | "assignee" if !value.is_string() => "text",
-                "created_at" | "updated_at" if value.as_str().is_none_or(|t| t.parse::<Timestamp>().is_err()) => {
-                    "a time"
-                }
-                "priority" if !(value.is_i64() || value.is_u64()) => "a number",
-                "labels" if !is_list_of(value, &Value::is_string) => "a list of texts",
-                "dependencies" if !is_list_of(value, &|d| d["depends_on_id"].is_string()) => "a list of dependencies",
-                "metadata" if !value.is_object() => "an object",
-                _ => continue,
-            };
+        for (name, wanted) in fields.into_iter().filter_map(|(name, value)| Some((name, misfit(name, value)?))) {
             let about = e.subject_id().unwrap_or_else(|| e.id.clone());
             let what = format!("'{name}' in {} is not {wanted}, and changes nothing", e.id);
             report.add(Severity::Info, about, what, None);
         }
     }
+}
+
+/// What a field with this name is made of, where a value is something else.
+fn misfit(name: &str, value: &Value) -> Option<&'static str> {
+    let is_list_of = |fits: &dyn Fn(&Value) -> bool| value.as_array().is_some_and(|l| l.iter().all(fits));
+    let (fits, wanted) = match name {
+        "title" | "description" | "status" | "issue_type" | "type" | "assignee" => (value.is_string(), "text"),
+        "to_status" | "depends_on_id" | "agent" | "ref_type" | "ref_id" => (value.is_string(), "text"),
+        "from" | "to" | "subject" | "body" | "message_type" => (value.is_string(), "text"),
+        "created_at" | "updated_at" => (value.as_str().is_some_and(|t| t.parse::<Timestamp>().is_ok()), "a time"),
+        "priority" => (value.is_i64() || value.is_u64(), "a number"),
+        "labels" => (is_list_of(&Value::is_string), "a list of texts"),
+        "dependencies" => (is_list_of(&|d| d["depends_on_id"].is_string()), "a list of dependencies"),
+        "metadata" | "changes" => (value.is_object(), "an object"),
+        _ => return None,
+    };
+    (!fits && !value.is_null()).then_some(wanted)
 }
 
 fn unknown(events: &[Event], report: &mut Report) {
