@@ -89,19 +89,25 @@ impl Store {
 
     /// Once the log is synced the change is safe; a branch that cannot be moved just now is a warning.
     fn publish_or_warn(&mut self) -> Result<()> {
-        let Err(e) = self.publish_locked(false) else { return Ok(()) };
+        let Err(mut e) = self.publish_locked(false) else { return Ok(()) };
         // A cache that was just taken away is made anew, and so is what it says of a log that was emptied since.
         if matches!(e, StoreError::Cache { .. } | StoreError::Rewritten) {
             if matches!(e, StoreError::Cache { .. }) {
                 self.cache = None;
             }
             self.rebuild = true;
-            if self.with_state(|tx| tx.finish().map(|_| ())).is_ok() && self.publish_locked(false).is_ok() {
-                return Ok(());
+            let again = self.with_state(|tx| tx.finish().map(|_| ())).and_then(|()| self.publish_locked(false));
+            match again {
+                Ok(_) => return Ok(()),
+                Err(why) => e = why,
             }
         }
-        if !e.is_unknown() {
-            let _ = self.back_up();
+        // A flush that failed on the way is never tried again into a success.
+        if !e.is_unknown()
+            && let Err(why) = self.back_up()
+            && why.is_unknown()
+        {
+            e = why;
         }
         self.is_in_the_log(e)
     }

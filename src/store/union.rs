@@ -110,7 +110,8 @@ impl Store {
     /// Theirs led to ours. Somebody may have joined them by hand, and dropped what theirs holds: that is published again.
     fn take_back_dropped(&mut self, ours: Oid, theirs: Oid) -> Result<Merged> {
         let segments = |tip: Oid| branch::segments_of(&self.repo, self.repo.commit(tip)?.tree);
-        let (now, mut dropped) = (segments(ours)?, segments(theirs)?);
+        // What cannot be read may have been dropped for that.
+        let (now, mut dropped) = (segments(ours)?, segments(theirs).unwrap_or_default());
         for (path, o) in now {
             if let Some(t) = dropped.get(&path)
                 && (t.oid == o.oid || self.continues(o.oid, t.oid).unwrap_or(false))
@@ -119,7 +120,6 @@ impl Store {
             }
         }
         let (mut tip, mut arrived) = (Some(ours), 0);
-        // What cannot be read may have been dropped for that.
         if !dropped.is_empty() && self.check_tip(theirs, Some(ours)).is_ok() {
             arrived = self.with_state::<_, StoreError>(|tx| {
                 tx.take_in_dropped(&dropped)?;
