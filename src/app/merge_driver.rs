@@ -7,7 +7,7 @@ use super::fault::Fault;
 use super::session;
 use crate::domain::event::Event;
 use crate::git::{Oid, Repo, objects};
-use crate::store::state_tree;
+use crate::store::{StateTree, state_tree};
 use crate::sys::{env, fs};
 use crate::wire::check::{self, Part};
 use crate::wire::{line, merge, projection};
@@ -61,14 +61,21 @@ pub fn fold_of(repo: &Repo, heads: &[Oid], path: &str) -> Option<Vec<u8>> {
 /// All events of a state's commit; `None` where it holds no segment, or one that is not sound.
 fn events_of(repo: &Repo, commit: Oid) -> Option<Vec<Event>> {
     let tree = state_tree(repo, commit).ok()?;
+    events_in(repo, &tree).filter(|_| segments(&tree).next().is_some())
+}
+
+fn segments(tree: &StateTree) -> impl Iterator<Item = Oid> {
+    tree.files.iter().filter(|(p, _)| check::part_of(p) == Part::Segment).map(|(_, oid)| *oid)
+}
+
+/// All events of a state; `None` where it holds a segment that is not sound.
+pub fn events_in(repo: &Repo, tree: &StateTree) -> Option<Vec<Event>> {
     let mut events = Vec::new();
-    let mut any = false;
-    for (_, oid) in tree.files.iter().filter(|(p, _)| check::part_of(p) == Part::Segment) {
-        any = true;
-        let bytes = repo.blob(*oid).ok()?;
+    for oid in segments(tree) {
+        let bytes = repo.blob(oid).ok()?;
         for (_, raw) in line::complete(&bytes).filter(|(_, l)| !l.trim_ascii().is_empty()) {
             events.push(line::event(raw).ok()?);
         }
     }
-    any.then_some(events)
+    Some(events)
 }

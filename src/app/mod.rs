@@ -41,6 +41,7 @@ pub mod supervise;
 pub mod sync;
 pub mod told;
 pub mod undo;
+pub mod unsaid;
 pub mod validate;
 pub mod vouched;
 pub mod when;

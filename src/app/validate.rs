@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
 
 use super::fault::Fault;
+use super::unsaid;
 use crate::domain::text::is_steering;
 use crate::git::{EntryKind, Oid, Repo, RepoError};
 use crate::store::{Places, StateTree, StoreError, check_sizes, state_tree};
@@ -53,7 +54,8 @@ pub fn pre_commit(repo: &Repo) -> Result<(), Fault> {
     }
     let mut faults = Faults::default();
     let mut change = Change::default();
-    for s in repo.staged()? {
+    let staged = repo.staged()?;
+    for s in &staged {
         let part = check::part_of(&s.path);
         if let Some(oid) = s.old.filter(|_| part == Part::Segment) {
             change.old.insert(s.path.clone(), oid);
@@ -68,14 +70,17 @@ pub fn pre_commit(repo: &Repo) -> Result<(), Fault> {
             faults.add(&s.path, &flaw);
         }
         if part == Part::Segment {
-            change.new.insert(s.path, new);
+            change.new.insert(s.path.clone(), new);
         }
     }
     change.dropped(repo, &mut faults)?;
+    if faults.0.is_empty() {
+        unsaid::flaws(repo, &staged)?.iter().for_each(|(path, flaw)| faults.add(path, flaw));
+    }
     faults.refuse(
         &format!("the commit on {} is refused", places.branch()),
         &[
-            "events are only ever added; to change something, use the commands of git vermas",
+            "events are only ever added; to change something, use the commands of git vermas, or the files in .work",
             "git restore --staged FILE takes a file out of the commit",
         ],
     )

@@ -42,6 +42,11 @@ impl Repo {
         Ok(staged_of(&out.stdout))
     }
 
+    /// Whether the next commit ends a merge, a rebase or the like, so that not all of it is the committer's own doing.
+    pub fn is_in_operation(&self) -> bool {
+        super::status::operation_in(self.git_dir()).is_some()
+    }
+
     /// The paths of the index at or below a path, at most `most`.
     pub fn staged_below(&self, path: &Path, most: usize) -> Result<Vec<String>, RepoError> {
         let command =

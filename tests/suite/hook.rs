@@ -23,8 +23,6 @@ fn commit(dir: &std::path::Path, name: &str, text: &str) -> (bool, String) {
 fn a_sound_commit_on_the_state_branch_passes() {
     let p = guarded();
     let there = p.checkout();
-    let old = std::fs::read_to_string(there.join("work_orders.jsonl")).unwrap_or_default();
-    assert_eq!(commit(&there, "work_orders.jsonl", &format!("{old}{ORDER}\n")), (true, String::new()));
     let segment = p.segment();
     let mut events = std::fs::read_to_string(there.join(&segment)).unwrap();
     events.push_str(
@@ -34,6 +32,47 @@ fn a_sound_commit_on_the_state_branch_passes() {
     assert_eq!(commit(&there, &segment, &events), (true, String::new()));
     // It is taken over like anybody's.
     assert_eq!(open(&p.path).view().unwrap().event("evt-hand").unwrap().len(), 1);
+}
+
+#[test]
+fn what_no_event_says_is_refused_instead_of_having_no_effect() {
+    let p = guarded();
+    let id = p.order("Another").to_string();
+    open(&p.path).checkpoint().unwrap();
+    let there = p.checkout();
+    let old = std::fs::read_to_string(there.join("work_orders.jsonl")).unwrap();
+    let taken_out = old.lines().filter(|l| !l.contains(id.as_str())).map(|l| format!("{l}\n")).collect::<String>();
+    let unsaid = "so that it would have no effect";
+    let cases = [
+        (
+            "work_orders.jsonl",
+            format!("{old}{ORDER}\n"),
+            format!("work_orders.jsonl:3: no event says this of wo-hand1, {unsaid}"),
+        ),
+        (
+            "work_orders.jsonl",
+            old.replace("Add a flag", "Add a flog"),
+            "work_orders.jsonl:1: no event says this of wo-".to_owned(),
+        ),
+        ("work_orders.jsonl", taken_out, format!("work_orders.jsonl: {id} is missing, though no event takes it away")),
+        (".assignment-ceo", format!("work_order:{id}\n"), format!(".assignment-ceo: no event says this, {unsaid}")),
+    ];
+    for (name, text, expected) in cases {
+        let (passed, said) = commit(&there, name, &text);
+        assert!(!passed && said.contains(&expected) && said.contains("or the files in .work"), "{name}: {said}");
+        git(&there, &["reset", "-q", "--hard"]);
+        git(&there, &["clean", "-fdq"]);
+    }
+    // With the event that says it, it is sound.
+    let segment = p.segment();
+    let mut events = std::fs::read_to_string(there.join(&segment)).unwrap();
+    let data = r#""data":{"agent":"ceo","ref_type":"work_order","ref_id":"ID"}}"#.replace("ID", &id);
+    events.push_str(
+        r#"{"event_id":"evt-hand","event_type":"assignment.set","timestamp":"2026-01-06T12:00:00Z","actor":"me","#,
+    );
+    events.push_str(&format!("{data}\n"));
+    std::fs::write(there.join(&segment), events).unwrap();
+    assert_eq!(commit(&there, ".assignment-ceo", &format!("work_order:{id}\n")), (true, String::new()));
 }
 
 #[test]
