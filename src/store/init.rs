@@ -7,7 +7,7 @@ use super::replica;
 use crate::domain::Refusal;
 use crate::git::objects::{Author, CommitInfo};
 use crate::git::refs::RefMove;
-use crate::git::{Oid, Repo, RepoError};
+use crate::git::{EntryKind, Oid, Repo, RepoError};
 use crate::sys::fs;
 
 /// The date of the first commit of every state branch, in seconds since the epoch: 2026-01-01T00:00:00Z.
@@ -113,6 +113,9 @@ pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
     }
     report.adopted = remote.filter(|_| tip.is_none());
     report.replica = id;
+    if let Some(tip) = store.repo.ref_target(&places.state_ref)? {
+        store.take_over_files(tip)?;
+    }
     // Opens everything, takes in the branch, and writes the projections.
     store.with_state(|tx| {
         if tx.rebuilt || tx.restored.log_was_gone {
@@ -138,6 +141,27 @@ pub fn init(repo: Repo, remote: Option<Oid>) -> Result<(Store, InitReport)> {
 }
 
 impl Store {
+    /// A branch on which another program keeps its files as they are, and no segments: where `.work` has none yet they are put
+    /// there, to be taken in like all that others leave there.
+    fn take_over_files(&self, tip: Oid) -> Result<()> {
+        let tree = self.repo.commit(tip)?.tree;
+        if !super::branch::segments_of(&self.repo, tree)?.is_empty() {
+            return Ok(());
+        }
+        let is_one = |name: &str| {
+            ["events.jsonl", "work_orders.jsonl", "messages.jsonl"].contains(&name) || name.starts_with(".assignment-")
+        };
+        for e in self.repo.tree(tree)?.iter().filter(|e| e.kind == EntryKind::File && is_one(&e.name)) {
+            let file = self.places.work.join(&e.name);
+            if !fs::exists(&file) {
+                fs::create_dir_all(&self.places.work).map_err(StoreError::io("make .work"))?;
+                let bytes = self.repo.blob(e.oid)?;
+                fs::replace_synced(&file, &bytes).map_err(StoreError::io(format!("write .work/{}", e.name)))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Remembers the main worktree that is stood in, and brings there what stands in the git directory from the time when it
     /// was not known.
     pub(super) fn move_to_worktree(&self) -> Result<()> {

@@ -11,13 +11,13 @@ use crate::wire::segment;
 /// Folders whose files are looked at, and how many levels of folders there are below the root.
 const FOLDERS: &[(&str, usize)] = &[("events", 2), ("templates", 1), ("processes", 1)];
 
-/// Whether a commit holds a state, and not somebody's code: a projection, or the events of a replica, or nothing where it is
+/// Whether a commit holds a state, and not somebody's code: a list, or events, or nothing where it is
 /// the one that states begin with. Many a project begins with an empty commit of its own.
 pub fn is_state(repo: &Repo, commit: Oid) -> Result<bool> {
     let commit = repo.commit(commit)?;
     for e in repo.tree(commit.tree)? {
         let is_state = match e.name.as_str() {
-            "work_orders.jsonl" | "messages.jsonl" => e.kind == EntryKind::File,
+            "work_orders.jsonl" | "messages.jsonl" | "events.jsonl" => e.kind == EntryKind::File,
             "events" if e.kind == EntryKind::Tree => {
                 repo.tree(e.oid)?.iter().any(|e| e.kind == EntryKind::Tree && segment::is_replica(&e.name))
             }

@@ -196,3 +196,37 @@ fn a_hook_of_a_repository_whose_git_directory_is_apart_finds_its_work() {
     let (fine, said) = try_git(&a.p.path, &["commit", "-q", "-m", "state"]);
     assert!(!fine && said.contains("live state"), "{said}");
 }
+
+#[test]
+fn a_branch_on_which_another_program_keeps_its_files_is_taken_over_with_all_of_them() {
+    let theirs = Desk::without_state();
+    let files = [
+        (
+            "work_orders.jsonl",
+            r#"{"id":"wo-py1","title":"Listed","status":"open","created_at":"2026-01-06T12:00:00Z"}"#,
+        ),
+        (
+            "events.jsonl",
+            r#"{"event_id":"evt-0009x3k7q2mz","event_type":"work_order.created","timestamp":"2026-01-06T12:00:00Z","actor":"py","data":{"work_order_id":"wo-py2","title":"Recorded"}}"#,
+        ),
+        (".assignment-qa", "work_order:wo-py1"),
+    ];
+    theirs.git(&["checkout", "-q", "--orphan", "vermas/state"]);
+    for (name, text) in files {
+        std::fs::write(theirs.path.join(name), format!("{text}\n")).unwrap();
+        theirs.git(&["add", name]);
+    }
+    theirs.git(&["-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "theirs"]);
+    let desk = Desk::without_state();
+    desk.git(&["remote", "add", "origin", theirs.path.to_str().unwrap()]);
+    let said = desk.run(&["init"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let shown = desk.run(&["wo", "list"]).out + &desk.run(&["assignment", "list"]).out;
+    assert!(["Listed", "Recorded", "qa"].iter().all(|t| shown.contains(t)), "{shown}");
+    // They are events now: a third one sees them without their files.
+    let third = Desk::without_state();
+    third.git(&["remote", "add", "origin", desk.path.to_str().unwrap()]);
+    third.run(&["init"]);
+    let shown = third.run(&["wo", "list"]).out;
+    assert!(shown.contains("Listed") && shown.contains("Recorded"), "{shown}");
+}
