@@ -12,12 +12,20 @@ use super::lines::Parts;
 use super::tx::Tx;
 use crate::domain::event::Draft;
 use crate::domain::{RefId, Timestamp, record};
-use crate::sys::fs::{self, Stamp};
+use crate::sys::fs::Stamp;
 use crate::sys::readers;
 use crate::wire::json as wire_json;
 
-/// How many replaced files of a kind are looked at; beyond that the oldest go before their time.
-const MOST_RETIRED: usize = 256;
+/// Where a line of a projection was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whence {
+    /// In the file itself: it is the record's place in it.
+    Listed,
+    /// Behind the end of a file that was replaced: it changes a known record only where it says that it is newer.
+    Behind,
+    /// In a file that was replaced at that time (milliseconds), and written over since: whoever did that saw what stood there.
+    Replaced(i64),
+}
 
 /// The two projections that are JSONL files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +146,7 @@ impl Tx<'_> {
             for (_, raw) in parts.lines() {
                 number += 1;
                 roomy |= raw.ends_with(b" ");
-                tidy &= self.adopt_line(table, number, raw, &mut seen, true)?;
+                tidy &= self.adopt_line(table, number, raw, &mut seen, Whence::Listed)?;
             }
         }
         tidy &= Stamp::of_file(&file).map_err(read)?.size == parts.end();
@@ -157,22 +165,21 @@ impl Tx<'_> {
         self.cache.set_meta(table.stamp_key(), &shown.unwrap_or_default())
     }
 
-    /// Takes in one line of a projection. False where the line is not as we would write it. A line that does not `count`
-    /// as the record's place in the file changes a known record only where it says that it is newer.
-    fn adopt_line(
+    /// Takes in one line of a projection. False where the line is not as we would write it.
+    pub(super) fn adopt_line(
         &mut self,
         table: Table,
         number: u64,
         raw: &[u8],
         seen: &mut BTreeSet<String>,
-        counts: bool,
+        whence: Whence,
     ) -> Result<bool> {
         let text = raw.trim_ascii();
         if text.is_empty() {
             return Ok(false);
         }
         if let Some(id) = quick_id(text)
-            && self.shows(table, id, text, counts)?
+            && self.shows(table, id, text, whence)?
         {
             return Ok(seen.insert(id.to_owned()));
         }
@@ -184,7 +191,7 @@ impl Tx<'_> {
             return Ok(false);
         }
         let reason = match wire_json::record(text) {
-            Ok(map) => return self.adopt_record(table, number, map, text, seen, counts).map(|()| false),
+            Ok(map) => return self.adopt_record(table, number, map, text, seen, whence).map(|()| false),
             Err(reason) => reason,
         };
         let is_record = |m: &Map<String, Value>| m.get("id").is_some_and(Value::is_string);
@@ -197,7 +204,7 @@ impl Tx<'_> {
             }
         }
         for (_, text, map) in pieces.whole {
-            self.adopt_record(table, number, map, text, seen, counts)?;
+            self.adopt_record(table, number, map, text, seen, whence)?;
         }
         Ok(false)
     }
@@ -209,13 +216,13 @@ impl Tx<'_> {
         map: Map<String, Value>,
         text: &[u8],
         seen: &mut BTreeSet<String>,
-        counts: bool,
+        whence: Whence,
     ) -> Result<()> {
         let faulty = |tx: &mut Self, reason: &str| tx.set_aside(table.file_name(), number, text, reason);
         let Some(id) = map.get("id").and_then(Value::as_str).and_then(|t| t.parse::<RefId>().ok()) else {
             return faulty(self, "'id' is missing or no valid id");
         };
-        let first = seen.insert(id.to_string()) && counts;
+        let first = seen.insert(id.to_string()) && whence != Whence::Behind;
         match table {
             Table::Orders if !map.get("title").is_some_and(Value::is_string) => {
                 return faulty(self, "'title' is missing or no text");
@@ -226,7 +233,7 @@ impl Tx<'_> {
             _ => {}
         }
         let drafts = match table {
-            Table::Orders => self.order_drafts(&id, &map, first)?,
+            Table::Orders => self.order_drafts(&id, &map, first, whence)?,
             Table::Messages => self.message_drafts(&id, &map, first)?,
         };
         for draft in drafts {
@@ -234,7 +241,7 @@ impl Tx<'_> {
                 faulty(self, &why)?;
             }
         }
-        if first {
+        if first && whence == Whence::Listed {
             // Remembered as what stands in the file, so that the next look passes over it.
             // The line's own row may only now come into being.
             self.overlay.flush(self.cache, &self.log, &self.unsaved)?;
@@ -244,7 +251,7 @@ impl Tx<'_> {
     }
 
     /// Whether a line is the one that we last wrote for a record, or were writing when we were stopped.
-    fn shows(&self, table: Table, id: &str, text: &[u8], counts: bool) -> Result<bool> {
+    pub(super) fn shows(&self, table: Table, id: &str, text: &[u8], whence: Whence) -> Result<bool> {
         let sql = format!("SELECT proj, CAST(rec AS BLOB)=?2 FROM {} WHERE id=?1", table.name());
         let mut q = self.cache.db.prepare_cached(&sql)?;
         let row: Option<(Option<i64>, bool)> =
@@ -252,7 +259,7 @@ impl Tx<'_> {
         let now = sum(text);
         match row {
             Some((Some(proj), _)) if proj == now => Ok(true),
-            Some((_, true)) if counts => self.note_line(table, id, now).map(|()| true),
+            Some((_, true)) if whence == Whence::Listed => self.note_line(table, id, now).map(|()| true),
             _ => Ok(false),
         }
     }
@@ -272,7 +279,13 @@ impl Tx<'_> {
     }
 
     /// The events by which a line of the list becomes part of the state; none where it says nothing new.
-    fn order_drafts(&mut self, id: &RefId, line: &Map<String, Value>, first: bool) -> Result<Vec<Draft>> {
+    fn order_drafts(
+        &mut self,
+        id: &RefId,
+        line: &Map<String, Value>,
+        first: bool,
+        whence: Whence,
+    ) -> Result<Vec<Draft>> {
         let Some(order) = self.order(id)? else { return Ok(vec![record::adopted_order(line)]) };
         let text = line.get("updated_at").and_then(Value::as_str).unwrap_or_default();
         let stated: Option<Timestamp> = text.parse().ok();
@@ -305,6 +318,12 @@ impl Tx<'_> {
                 return Ok(record::changed_order(&seen, line));
             }
         }
+        if let Whence::Replaced(since) = whence {
+            // Whatever has changed since, it was not to be seen there.
+            let then = Timestamp::from_millis(stated.millis().min(since - 1));
+            let base = self.record_at(id, then)?.unwrap_or(current);
+            return Ok(record::changed_order(&base, line));
+        }
         // A time between those of two versions is the writer's own. Where our clock ran ahead it tells nothing of what the
         // writer knew.
         let knew_all = stated.millis() >= order.updated_at().millis() || order.updated_at().millis() > self.now_ms;
@@ -330,107 +349,8 @@ impl Tx<'_> {
         Ok(fuller.into_iter().chain(read).collect())
     }
 
-    /// A projection that we replaced lives on for a while under another name, in case somebody who had it open appends.
-    fn adopt_retired(&mut self, table: Table) -> Result<()> {
-        let folder = self.places.retired();
-        let names = fs::list(&folder).map_err(StoreError::io("look at replaced files"))?;
-        let oldest = self.oldest_retired(table, &names);
-        for name in names {
-            let mut parts = name.split('-');
-            let (Some(kind), Some(_), Some(size), Some(since)) =
-                (parts.next(), parts.next(), parts.next(), parts.next())
-            else {
-                continue;
-            };
-            let (Ok(size), Ok(since)) = (size.parse::<u64>(), since.parse::<i64>()) else { continue };
-            if kind != table.name() {
-                continue;
-            }
-            let path = folder.join(&name);
-            let expired = since < oldest;
-            if Stamp::of(&path).is_some_and(|s| s.size > size) {
-                let end = self.adopt_rest(table, &path, size, expired)?;
-                let inode = name.split('-').nth(1).unwrap_or_default();
-                let new = folder.join(format!("{kind}-{inode}-{end}-{since}"));
-                if !expired && new != path {
-                    self.when_recorded(path.clone(), Some(new));
-                }
-            }
-            if expired {
-                self.when_recorded(path, None);
-            }
-        }
-        Ok(())
-    }
-
-    /// From which time on replaced files are still looked at.
-    fn oldest_retired(&self, table: Table, names: &[String]) -> i64 {
-        let own = names.iter().filter(|n| n.split('-').next() == Some(table.name()));
-        let mut times: Vec<i64> = own.filter_map(|n| n.split('-').nth(3)?.parse().ok()).collect();
-        times.sort_unstable();
-        let most = times.len().checked_sub(MOST_RETIRED).map_or(i64::MIN, |first| times[first]);
-        most.max(self.now_ms - super::project::RETIRED_FOR_MS)
-    }
-
-    /// Puts off what would let a line be forgotten until its event stands in the log.
-    fn when_recorded(&mut self, path: PathBuf, new_name: Option<PathBuf>) {
-        self.read.retain(|(p, _)| *p != path);
-        self.read.push((path, new_name));
-    }
-
-    /// Notes how far replaced files were read, and lets those go whose time is over.
-    pub(super) fn settle_retired(&mut self) -> Result<()> {
-        for (path, new_name) in std::mem::take(&mut self.read) {
-            match new_name {
-                Some(new) => {
-                    fs::rename(&path, &new).map_err(StoreError::io("note how far a replaced file was read"))?
-                }
-                None => fs::remove_file(&path).map_err(StoreError::io("let a replaced file go"))?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes in what a replaced file has gained behind `from`. A last line without its newline is waited for, until `last`:
-    /// then it is taken whole, or set aside. Gives the offset behind what was taken.
-    fn adopt_rest(&mut self, table: Table, path: &std::path::Path, from: u64, last: bool) -> Result<u64> {
-        let failed = |e| StoreError::io("read a replaced file")(e);
-        let file = fs::open_read(path).map_err(failed)?;
-        let (mut seen, mut parts) = (BTreeSet::new(), Parts::from(from));
-        while parts.read(&file).map_err(failed)? {
-            for (_, raw) in parts.lines() {
-                self.adopt_line(table, 0, raw, &mut seen, false)?;
-            }
-        }
-        let mut end = parts.end();
-        if last {
-            let rest = parts.rest(&file).map_err(failed)?;
-            self.adopt_line(table, 0, &rest, &mut seen, false)?;
-            end += rest.len() as u64;
-        }
-        if !seen.is_empty() {
-            self.forget_projected(table, &seen)?;
-            self.cache.set_meta(table.rewrite_key(), "1")?;
-        }
-        Ok(end)
-    }
-
-    /// Takes in what somebody changed in a file between our last look and our replacing it, in place and without making it
-    /// longer.
-    pub(super) fn adopt_replaced(&mut self, table: Table, path: &std::path::Path) -> Result<()> {
-        let failed = |e| StoreError::io("read a replaced file")(e);
-        let file = fs::open_read(path).map_err(failed)?;
-        let (mut seen, mut parts) = (BTreeSet::new(), Parts::from(0));
-        while parts.read(&file).map_err(failed)? {
-            for (_, raw) in parts.lines() {
-                self.adopt_line(table, 0, raw, &mut seen, true)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Lines of a replaced file stand in no present one.
-    fn forget_projected(&self, table: Table, ids: &BTreeSet<String>) -> Result<()> {
+    pub(super) fn forget_projected(&self, table: Table, ids: &BTreeSet<String>) -> Result<()> {
         let sql = format!("UPDATE {} SET proj=NULL WHERE id=?", table.name());
         for id in ids {
             self.cache.db.prepare_cached(&sql)?.execute([id])?;

@@ -40,6 +40,7 @@ mod publish;
 mod quarantine;
 mod rebuild;
 mod replica;
+mod retired;
 mod schema;
 mod segments;
 mod texts;

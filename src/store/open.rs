@@ -241,15 +241,7 @@ impl Store {
                 return Ok(false);
             }
         }
-        Ok(self.retired_is_quiet() && self.assignments_are_known(&keys.files)?)
-    }
-
-    fn retired_is_quiet(&self) -> bool {
-        let folder = self.places.retired();
-        fs::list(&folder).unwrap_or_default().iter().all(|name| {
-            let size: Option<u64> = name.split('-').nth(2).and_then(|s| s.parse().ok());
-            Stamp::of(&folder.join(name)).is_none_or(|s| Some(s.size) == size)
-        })
+        Ok(super::retired::are_quiet(&self.places) && self.assignments_are_known(&keys.files)?)
     }
 
     fn assignments_are_known(&self, known: &BTreeMap<String, Option<String>>) -> Result<bool> {

@@ -167,11 +167,6 @@ impl Tx<'_> {
         let as_old = old.iter().rev().zip(raw.iter().rev()).take_while(|(a, b)| a == b).count();
         Ok(new.len() == raw.len() && old.len() == raw.len() && as_new + as_old >= raw.len())
     }
-
-    fn count_retired(&self, table: Table) -> Result<usize> {
-        let names = fs::list(&self.places.retired()).map_err(StoreError::io("look at replaced files"))?;
-        Ok(names.iter().filter(|n| n.starts_with(table.name())).count())
-    }
 }
 
 /// What of a line is to be written over, and where, for the record to stand in its place; `None` where it does not fit,

@@ -11,11 +11,11 @@ use super::cache::sum;
 use super::error::{Result, StoreError};
 use super::layout::{Key, Layout};
 use super::patch::{Change, Patched};
+use super::retired::Replaced;
 use super::tx::Tx;
 use crate::domain::AgentId;
 use crate::domain::assignment::Target;
 use crate::sys::fs::{self, Stamp};
-use crate::sys::readers;
 use crate::wire::line;
 
 /// How long a replaced projection is still looked at, in milliseconds.
@@ -178,7 +178,7 @@ impl Tx<'_> {
         self.cache.set_meta(table.last_key(), &serde_json::to_string(last).unwrap_or_default())
     }
 
-    fn rewrite_table(&mut self, table: Table) -> Result<bool> {
+    pub(super) fn rewrite_table(&mut self, table: Table) -> Result<bool> {
         let (bytes, changed) = canonical(self.cache, table)?;
         self.cache.db.prepare_cached("DELETE FROM meta WHERE k=?")?.execute([table.rewrite_key()])?;
         let quiet = self.replace_table(table, &bytes, false, changed)?;
@@ -197,38 +197,11 @@ impl Tx<'_> {
         roomy: bool,
         changed: impl IntoIterator<Item = (String, i64)>,
     ) -> Result<bool> {
-        let path = self.path_of(table);
-        let adopted = Stamp::of(&path);
-        // Only what was taken in counts as seen: a line that came since is found in the old inode.
-        let seen: u64 = self.cache.meta(table.seen_key())?.and_then(|t| t.parse().ok()).unwrap_or(0);
-        let known = self.known_stamp(table)?;
-        let retired = adopted.map(|s| {
-            let name = format!("{}-{}-{seen}-{}", table.name(), s.inode, self.now_ms);
-            self.places.retired().join(name)
-        });
-        if let Some(retired) = &retired {
-            fs::create_private_dir(&self.places.retired()).map_err(StoreError::io("keep a replaced file"))?;
-            // Without hard links there is no second look; the window is then the rename itself.
-            let _ = fs::hard_link(&path, retired);
-        }
-        let what = format!("write .work/{}", table.file_name());
-        let (tells, stamp) = if roomy {
-            // Laid out beside it: who reads it is to be seen from the first moment on.
-            let beside = path.with_file_name(format!(".{}.laid-out", table.file_name()));
-            fs::replace(&beside, bytes).map_err(StoreError::io(what.clone()))?;
-            let tells = readers::expect_none(&beside).map_err(StoreError::io(what.clone()))?;
-            let laid_out = Stamp::of(&beside).unwrap_or_default();
-            fs::rename(&beside, &path).map_err(StoreError::io(what))?;
-            (tells, laid_out.unchanged_at(&path))
-        } else {
-            (false, fs::replace_stamped(&path, bytes, false).map_err(StoreError::io(what))?)
-        };
         let before = self.unsaved.len();
-        if let Some(replaced) = retired.as_deref()
-            && let (Some(known), Some(now)) = (known, Stamp::of(replaced))
-            && (known.mtime_ns != now.mtime_ns && known.size == now.size)
-        {
-            self.adopt_replaced(table, replaced)?;
+        let Replaced { stamp, tells, changed: was_changed } = self.swap(table, bytes, roomy)?;
+        if was_changed {
+            // What the old file said is still noted of each line.
+            self.adopt_retired(table)?;
         }
         for (id, sum) in changed {
             self.note_line(table, &id, sum)?;

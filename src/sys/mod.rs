@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod env;
+pub mod exchange;
 mod fault;
 pub mod fs;
 pub mod holders;

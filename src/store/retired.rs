@@ -1,0 +1,349 @@
+//! Projections that were replaced: each lives on for a while under another name, in case somebody had it open, or put
+//! another file there in the moment before.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::adopt::{Table, Whence, quick_id};
+use super::error::{Result, StoreError};
+use super::lines::Parts;
+use super::places::Places;
+use super::tx::Tx;
+use crate::sys::fs::{self, Stamp};
+use crate::sys::{exchange, random, readers};
+use crate::wire::json;
+
+/// How many replaced files of a kind are looked at; beyond that the oldest go before their time.
+const MOST: usize = 256;
+
+/// What the name of a replaced file says: `orders-INODE-SEEN-SINCE-CHANGED`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Name {
+    kind: String,
+    inode: String,
+    /// Up to which offset its lines were taken in.
+    seen: u64,
+    /// When it was replaced, in milliseconds.
+    since: i64,
+    /// Its time of change when it was looked at last, in nanoseconds; 0 where all of it is still to be looked at. An earlier
+    /// version of this program did not note it.
+    changed_ns: Option<i64>,
+}
+
+impl Name {
+    fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.split('-');
+        let (kind, inode) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+        let (seen, since) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(Self { kind, inode, seen, since, changed_ns: parts.next().and_then(|p| p.parse().ok()) })
+    }
+
+    fn file_name(&self) -> String {
+        let Self { kind, inode, seen, since, changed_ns } = self;
+        let changed = changed_ns.map(|c| format!("-{c}")).unwrap_or_default();
+        format!("{kind}-{inode}-{seen}-{since}{changed}")
+    }
+
+    /// Whether nobody has written to it since it was looked at.
+    fn is_quiet(&self, now: &Stamp) -> bool {
+        self.seen == now.size && self.changed_ns.is_none_or(|c| c == now.mtime_ns)
+    }
+}
+
+/// Whether nobody has written to any replaced file since it was looked at.
+pub(super) fn are_quiet(places: &Places) -> bool {
+    let folder = places.retired();
+    fs::list(&folder).unwrap_or_default().iter().all(|name| {
+        let now = Stamp::of(&folder.join(name));
+        now.is_none_or(|now| Name::parse(name).is_some_and(|n| n.is_quiet(&now)))
+    })
+}
+
+/// What became of a file that was to be replaced.
+pub(super) struct Replaced {
+    /// The new file's stamp, where nobody has written to it since.
+    pub stamp: Option<Stamp>,
+    /// Whether it can be told who reads it.
+    pub tells: bool,
+    /// Whether the old one was not as it was left.
+    pub changed: bool,
+}
+
+impl Tx<'_> {
+    /// Puts other bytes in a projection's place. The old file, whichever stands there in that very moment, is kept for a
+    /// while.
+    ///
+    /// After a crash the file holds the old bytes or the new ones, and what it held is looked at again.
+    pub(super) fn swap(&self, table: Table, bytes: &[u8], roomy: bool) -> Result<Replaced> {
+        let (path, folder) = (self.path_of(table), self.places.retired());
+        let known = self.known_stamp(table)?;
+        // Only what was taken in counts as seen: a line that came since is found in the old inode.
+        let seen: u64 = self.cache.meta(table.seen_key())?.and_then(|t| t.parse().ok()).unwrap_or(0);
+        let name = |inode: String, seen, changed_ns| {
+            let since = self.now_ms;
+            Name { kind: table.name().to_owned(), inode, seen, since, changed_ns: Some(changed_ns) }.file_name()
+        };
+        let failed = |e| StoreError::io(format!("write .work/{}", table.file_name()))(e);
+        fs::create_private_dir(&folder).map_err(StoreError::io("keep a replaced file"))?;
+        // Under a name that has all of it looked at, for whoever is stopped right behind the exchange.
+        let new = folder.join(name(format!("x{:x}", random::bits() & 0xffff_ffff), 0, 0));
+        fs::replace(&new, bytes).map_err(failed)?;
+        // It is laid out beside: who reads it is to be seen from the first moment on.
+        let tells = roomy && readers::expect_none(&new).map_err(failed)?;
+        let stamp = Stamp::of(&new).unwrap_or_default();
+        match exchange::exchange(&new, &path) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Replaced { stamp: stamp.unchanged_at(&path), tells, changed: false }),
+            Err(e) if exchange::is_impossible(&e) => return self.put_over(table, &new, bytes, roomy),
+            Err(e) => {
+                let _ = fs::remove_file(&new);
+                return Err(failed(e));
+            }
+        }
+        if fs::metadata(&new).is_ok_and(|m| !m.is_file()) {
+            // A link or a folder was put there just now: it stays.
+            let back = exchange::exchange(&new, &path).and_then(|_| fs::remove_file(&new));
+            return back.and_then(|()| Err(std::io::Error::other("not a regular file"))).map_err(failed);
+        }
+        let old = Stamp::of(&new).unwrap_or_default();
+        let known = known.filter(|k| k.inode == old.inode);
+        let (seen, changed_ns) = known.map_or((0, 0), |k| (seen, k.mtime_ns));
+        fs::rename(&new, &folder.join(name(old.inode.to_string(), seen, changed_ns))).map_err(failed)?;
+        Ok(Replaced { stamp: stamp.unchanged_at(&path), tells, changed: old.mtime_ns != changed_ns })
+    }
+
+    /// The same where two files cannot change places: on a disk of another kind, or where `.work` stands on another one. What
+    /// is put there in the moment of the renaming goes; without hard links so does what comes later into the old file.
+    fn put_over(&self, table: Table, new: &Path, bytes: &[u8], roomy: bool) -> Result<Replaced> {
+        let failed = |e| StoreError::io(format!("write .work/{}", table.file_name()))(e);
+        fs::remove_file(new).map_err(failed)?;
+        let path = self.path_of(table);
+        if let (Some(known), Some(seen)) = (self.known_stamp(table)?, self.cache.meta(table.seen_key())?) {
+            let name = format!("{}-{}-{seen}-{}-{}", table.name(), known.inode, self.now_ms, known.mtime_ns);
+            let _ = fs::hard_link(&path, &self.places.retired().join(name));
+        }
+        let beside = path.with_file_name(format!(".{}.laid-out", table.file_name()));
+        fs::replace(&beside, bytes).map_err(failed)?;
+        let tells = roomy && readers::expect_none(&beside).map_err(failed)?;
+        let stamp = Stamp::of(&beside).unwrap_or_default();
+        fs::rename(&beside, &path).map_err(failed)?;
+        Ok(Replaced { stamp: stamp.unchanged_at(&path), tells, changed: false })
+    }
+
+    /// Takes in what replaced files have gained, and what they say since somebody wrote them over.
+    pub(super) fn adopt_retired(&mut self, table: Table) -> Result<()> {
+        let folder = self.places.retired();
+        let names = fs::list(&folder).map_err(StoreError::io("look at replaced files"))?;
+        let all: Vec<(PathBuf, Name)> = names
+            .iter()
+            .filter_map(|n| Some((folder.join(n), Name::parse(n)?)))
+            .filter(|(_, n)| n.kind == table.name())
+            .collect();
+        let oldest = self.oldest_retired(&all);
+        for (path, mut name) in all {
+            let last = name.since < oldest;
+            if let Some(now) = Stamp::of(&path).filter(|now| !name.is_quiet(now)) {
+                let end = match name.changed_ns {
+                    Some(changed) if changed != now.mtime_ns => self.adopt_whole(table, &path, name.since, last)?,
+                    _ => Some(self.adopt_rest(table, &path, name.seen, last)?),
+                };
+                if let Some(end) = end {
+                    name = Name { seen: end, changed_ns: Some(now.mtime_ns), ..name };
+                }
+                let new = folder.join(name.file_name());
+                if !last && new != path {
+                    self.when_recorded(path.clone(), Some(new));
+                }
+            }
+            if last {
+                self.when_recorded(path, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// From which time on replaced files are still looked at.
+    fn oldest_retired(&self, all: &[(PathBuf, Name)]) -> i64 {
+        let mut times: Vec<i64> = all.iter().map(|(_, n)| n.since).collect();
+        times.sort_unstable();
+        let most = times.len().checked_sub(MOST).map_or(i64::MIN, |first| times[first]);
+        most.max(self.now_ms - super::project::RETIRED_FOR_MS)
+    }
+
+    pub(super) fn count_retired(&self, table: Table) -> Result<usize> {
+        let names = fs::list(&self.places.retired()).map_err(StoreError::io("look at replaced files"))?;
+        Ok(names.iter().filter(|n| n.starts_with(table.name())).count())
+    }
+
+    /// Puts off what would let a line be forgotten until its event stands in the log.
+    fn when_recorded(&mut self, path: PathBuf, new_name: Option<PathBuf>) {
+        self.read.retain(|(p, _)| *p != path);
+        self.read.push((path, new_name));
+    }
+
+    /// Notes how far replaced files were read, and lets those go whose time is over.
+    pub(super) fn settle_retired(&mut self) -> Result<()> {
+        for (path, new_name) in std::mem::take(&mut self.read) {
+            match new_name {
+                Some(new) => {
+                    fs::rename(&path, &new).map_err(StoreError::io("note how far a replaced file was read"))?
+                }
+                None => fs::remove_file(&path).map_err(StoreError::io("let a replaced file go"))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what a replaced file has gained behind `from`. A last line without its newline is waited for, until `last`:
+    /// then it is taken whole, or set aside. Gives the offset behind what was taken.
+    fn adopt_rest(&mut self, table: Table, path: &Path, from: u64, last: bool) -> Result<u64> {
+        let failed = |e| StoreError::io("read a replaced file")(e);
+        let file = fs::open_read(path).map_err(failed)?;
+        let (mut seen, mut parts) = (BTreeSet::new(), Parts::from(from));
+        while parts.read(&file).map_err(failed)? {
+            for (_, raw) in parts.lines() {
+                self.adopt_line(table, 0, raw, &mut seen, Whence::Behind)?;
+            }
+        }
+        let mut end = parts.end();
+        if last {
+            let rest = parts.rest(&file).map_err(failed)?;
+            self.adopt_line(table, 0, &rest, &mut seen, Whence::Behind)?;
+            end += rest.len() as u64;
+        }
+        if !seen.is_empty() {
+            self.forget_projected(table, &seen)?;
+            self.cache.set_meta(table.rewrite_key(), "1")?;
+        }
+        Ok(end)
+    }
+
+    /// Takes in all lines of a replaced file that somebody has written over, or put there in the moment before it was
+    /// replaced. Gives the offset behind what was taken; `None` where something in it cannot be read and somebody may still
+    /// be writing.
+    fn adopt_whole(&mut self, table: Table, path: &Path, since: i64, last: bool) -> Result<Option<u64>> {
+        let failed = |e| StoreError::io("read a replaced file")(e);
+        let file = fs::open_read(path).map_err(failed)?;
+        let (mut seen, mut parts, mut is_sound) = (BTreeSet::new(), Parts::from(0), true);
+        let whence = Whence::Replaced(since);
+        while parts.read(&file).map_err(failed)? {
+            for (_, raw) in parts.lines() {
+                let text = raw.trim_ascii();
+                let is_readable = text.is_empty()
+                    || quick_id(text).is_some_and(|id| self.shows(table, id, text, whence).unwrap_or(false))
+                    || json::record(text).is_ok();
+                if is_readable || last {
+                    self.adopt_line(table, 0, raw, &mut seen, whence)?;
+                }
+                is_sound &= is_readable;
+            }
+        }
+        let mut end = parts.end();
+        if last {
+            let rest = parts.rest(&file).map_err(failed)?;
+            self.adopt_line(table, 0, &rest, &mut seen, whence)?;
+            end += rest.len() as u64;
+        }
+        Ok(Some(end).filter(|_| is_sound || last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::domain::{AgentId, Draft};
+    use crate::store::{Store, StoreError, fresh};
+
+    /// A state with three orders, A, B and C.
+    fn three() -> (tempfile::TempDir, Store) {
+        let (dir, mut store) = fresh();
+        for title in ["A", "B", "C"] {
+            let data = serde_json::json!({"work_order_id": format!("wo-{}", title.to_lowercase()), "title": title});
+            let draft = Draft::new("work_order.created", &AgentId::ceo(), data);
+            store.write::<_, StoreError>(|tx| tx.emit(&draft)).unwrap();
+        }
+        (dir, store)
+    }
+
+    fn comment(store: &mut Store, id: &str) {
+        let data = serde_json::json!({"work_order_id": id, "body": "ours"});
+        let draft = Draft::new("work_order.commented", &AgentId::ceo(), data);
+        store.write::<_, StoreError>(|tx| tx.emit(&draft)).unwrap();
+    }
+
+    /// The list as somebody who saw it has changed it: other titles, and the time of the change.
+    fn edited(text: &str, at_ms: i64) -> String {
+        let at = crate::domain::Timestamp::from_millis(at_ms);
+        let edit = |line: &str| {
+            let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+            record["title"] = format!("X{}", record["title"].as_str().unwrap()).into();
+            record["updated_at"] = serde_json::to_value(at).unwrap();
+            format!("{record}\n")
+        };
+        text.lines().map(edit).collect()
+    }
+
+    fn look(store: &mut Store) {
+        store.with_state::<_, StoreError>(|tx| tx.finish().map(|_| ())).unwrap();
+    }
+
+    fn titles(store: &mut Store) -> String {
+        look(store);
+        let pick = crate::store::Pick::Matching(Box::default());
+        let mut all = String::new();
+        store.view().unwrap().each_line(&pick, |l| all.push_str(&format!("{} ", l.title))).unwrap();
+        all
+    }
+
+    #[test]
+    fn a_file_that_is_put_there_right_before_ours_is_taken_in() {
+        let (_dir, mut store) = three();
+        let list = store.places.orders();
+        let text = String::from_utf8(fs::read(&list).unwrap()).unwrap();
+        let new = "{\"id\":\"wo-py\",\"title\":\"new\"}\n";
+        let theirs = edited(&text, crate::sys::clock::now_millis()) + new;
+        store
+            .with_state::<_, StoreError>(|tx| {
+                fs::replace(&list, theirs.as_bytes()).unwrap();
+                tx.rewrite_table(Table::Orders)?;
+                tx.finish().map(|_| ())
+            })
+            .unwrap();
+        assert_eq!(titles(&mut store), "XA XB XC new ");
+    }
+
+    #[test]
+    fn a_file_that_was_open_while_it_was_replaced_is_taken_in_as_it_is_written_over() {
+        for touched in ["wo-a", "wo-c"] {
+            let (_dir, mut store) = three();
+            let list = store.places.orders();
+            let mut file = std::fs::OpenOptions::new().read(true).write(true).open(&list).unwrap();
+            let text = String::from_utf8(fs::read(&list).unwrap()).unwrap();
+            let theirs = edited(&text, crate::sys::clock::now_millis());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            comment(&mut store, touched);
+            assert_ne!(Stamp::of_file(&file).unwrap().inode, Stamp::of(&list).unwrap().inode);
+            file.set_len(0).unwrap();
+            // Half of a line may be all that is there for now.
+            let (first, rest) = theirs.split_at(theirs.len() / 2);
+            std::io::Write::write_all(&mut file, first.as_bytes()).unwrap();
+            look(&mut store);
+            std::io::Write::write_all(&mut file, rest.as_bytes()).unwrap();
+            assert_eq!(titles(&mut store), "XA XB XC ", "{touched}");
+            assert!(store.warnings.is_empty(), "{:?}", store.warnings);
+            let order = store.view().unwrap().order(&touched.parse().unwrap()).unwrap().unwrap();
+            assert_eq!(order.comments().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_name_says_what_is_known_of_the_file() {
+        for name in ["orders-17-300-1767700000000-1767700000000000001", "messages-x1f-0-1767700000000-0"] {
+            assert_eq!(Name::parse(name).unwrap().file_name(), name);
+        }
+        let earlier = Name::parse("orders-17-300-1767700000000").unwrap();
+        assert_eq!((earlier.changed_ns, earlier.file_name().as_str()), (None, "orders-17-300-1767700000000"));
+        assert_eq!(Name::parse(".orders-17-300-1.4194399.ff.tmp"), None);
+    }
+}
