@@ -6,6 +6,7 @@ use super::fault::Fault;
 use super::session::Session;
 use crate::domain::decide::order::{self as decide, Changes, NewOrder};
 use crate::domain::order::{Conflict, Order};
+use crate::domain::record::whole_number;
 use crate::domain::{AgentId, OrderId, Refusal, Why};
 use crate::store::{Filter, OrderRow, Pick, Tx, View};
 
@@ -229,7 +230,7 @@ fn batch_wish(
         issue_type: text("issue_type")?.or(text("type")?),
         priority: match map.get("priority") {
             None | Some(Value::Null) => None,
-            Some(v) => Some(v.as_i64().ok_or("'priority' is no number")?),
+            Some(v) => Some(whole_number(v).and_then(|v| v.as_i64()).ok_or("'priority' is no whole number")?),
         },
         labels: list("labels")?,
         metadata: match map.get("metadata") {

@@ -63,6 +63,11 @@ fn point(store: &Store, text: &str) -> Result<(Point, AsOf), Fault> {
     if hexadecimal && let Some(found) = commit(store, text)? {
         return Ok(found);
     }
+    if text == "now" {
+        // All that is known: a clock that is ahead has stamped some of it later.
+        let as_of = AsOf { at: Timestamp::from_millis(clock::now_millis()), commit: None, event: None };
+        return Ok((Point::Time(i64::MAX), as_of));
+    }
     if let Ok(ms) = when::parse(text, clock::now_millis()) {
         let as_of = AsOf { at: Timestamp::from_millis(ms), commit: None, event: None };
         return Ok((Point::Time(ms), as_of));
@@ -85,8 +90,12 @@ fn unknown(text: &str) -> Fault {
 /// The commit of the state branch that a revision names; `None` where it names no commit.
 fn commit(store: &Store, text: &str) -> Result<Option<(Point, AsOf)>, Fault> {
     let repo = store.repo();
-    // What was fetched from a remote stands beside git's own places; `origin/vermas/state` means that, too.
-    let named = repo.commit_named(text).or_else(|| repo.commit_named(&format!("refs/vermas/remotes/{text}")));
+    // What a sync fetched from a remote stands beside git's own places; `origin/vermas/state` means that, too: the newer one.
+    let fetched = repo.commit_named(&format!("refs/vermas/remotes/{text}"));
+    let named = match (repo.commit_named(text), fetched) {
+        (Some(theirs), Some(ours)) if repo.merge_base(theirs, ours) == Some(theirs) => Some(ours),
+        (theirs, ours) => theirs.or(ours),
+    };
     let Some(oid) = named else { return Ok(None) };
     if !store.is_of_the_state(oid)? {
         return Err(Fault::not_found(format!("{} is no commit of the state branch: it holds no events", quoted(text)))

@@ -234,6 +234,9 @@ impl From<StoreError> for Fault {
             StoreError::NotInitialised => Self::failed(text).hint("git vermas init"),
             StoreError::Repo(e) => e.into(),
             StoreError::Refused(r) => r.into(),
+            StoreError::Unwritable(_) => {
+                Self::failed(text).hint("what is recorded can be read; make room, or let it be written to")
+            }
             StoreError::Past => {
                 Self::usage(text).hint("a command that changes something works on the present: leave --at away")
             }

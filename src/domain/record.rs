@@ -22,7 +22,12 @@ pub fn changed_order(base: &Map<String, Value>, now: &Map<String, Value>) -> Vec
     let mut changes = Map::new();
     for field in PLAIN_FIELDS.iter().copied().chain(["assignee", "created_by"]) {
         let new = field_of(now, field);
-        if is_there(now, field) && new != field_of(base, field) && field != "status" {
+        let is_same = |a: &Value, b: &Value| a == b || whole_number(a).is_some_and(|a| Some(a) == whole_number(b));
+        let is_changed = match (new, field_of(base, field)) {
+            (Some(new), Some(old)) => !is_same(new, old),
+            (new, old) => new.is_some() || old.is_some(),
+        };
+        if is_there(now, field) && is_changed && field != "status" {
             changes.insert(field.to_owned(), new.cloned().unwrap_or_default());
         }
     }
@@ -101,6 +106,18 @@ fn dependencies(r: &Map<String, Value>) -> BTreeSet<(String, String)> {
         Some((d.get("depends_on_id")?.as_str()?.to_owned(), kind.to_owned()))
     })
     .collect()
+}
+
+/// A number without a fraction, however it is written (`1.0` as well as `1`), as an integer; `None` for every other value.
+pub fn whole_number(value: &Value) -> Option<Value> {
+    /// Up to here a floating-point number tells one integer from the next.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if value.is_i64() || value.is_u64() {
+        return Some(value.clone());
+    }
+    let number = value.as_f64().filter(|n| n.fract() == 0.0 && n.abs() <= EXACT)?;
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and not too large")]
+    Some((number as i64).into())
 }
 
 /// Whether the record says anything of a field, under its name or its other spelling.
@@ -193,7 +210,8 @@ pub fn order_faults(r: &Map<String, Value>) -> Vec<String> {
     if !field_of(r, "issue_type").is_some_and(Value::is_string) {
         faults.push("'issue_type' is missing or no text".to_owned());
     }
-    if !r.get("priority").is_some_and(|p| p.as_i64().is_some_and(|n| (0..=4).contains(&n))) {
+    let priority = r.get("priority").and_then(whole_number).and_then(|p| p.as_i64());
+    if !priority.is_some_and(|n| (0..=4).contains(&n)) {
         faults.push("'priority' is missing or not between 0 and 4".to_owned());
     }
     faults.extend(id_and_time_faults(r, &["created_at", "updated_at"]));

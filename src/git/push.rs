@@ -16,10 +16,13 @@ use super::history::rev_parse;
 use super::name::{check_oid, check_ref, check_remote};
 use super::program::{Git, GitError, failed};
 use super::repo::Repo;
+use crate::sys::lock;
 use crate::sys::process::{Cmd, Output, ProcessError};
 
 /// How long a transport may take that nobody watches.
 pub const TRANSPORT_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long another fetch of this clone is waited for.
+const TURN_WAIT: Duration = Duration::from_secs(60);
 /// How long a question for one ref may take that nobody watches.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -198,6 +201,9 @@ impl Configured {
             .args(again.then_some("--refetch"))
             .args(["--end-of-options", &self.name])
             .arg(format!("+{branch_ref}:{ours}"));
+        // Of two that fetch at once git refuses one. Where nobody can be waited for it may come to that.
+        let turn = self.git.common_dir().join("vermas").join("fetch.lock");
+        let _turn = lock::acquire(&turn, TURN_WAIT).ok().flatten();
         match cmd.output()? {
             o if o.success() => {
                 let at = self.at(&ours)?;

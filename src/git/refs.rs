@@ -56,6 +56,17 @@ impl Repo {
         Ok(super::objects::parse_oid(&String::from_utf8_lossy(&text)).is_none())
     }
 
+    /// What a ref points at by name, where it is none that holds a commit itself.
+    pub fn symbolic_target(&self, name: &str) -> Option<String> {
+        if !self.has_file_refs() {
+            let cmd = sys::process::Cmd::new("git").arg("--git-dir").arg(self.common_dir());
+            let out = cmd.args(["symbolic-ref", "-q", name]).output().ok()?;
+            return Some(out.text()).filter(|_| out.success());
+        }
+        let found = self.gix.try_find_reference(name).ok()??;
+        found.target().try_name().map(|n| n.as_bstr().to_string())
+    }
+
     fn ref_by_program(&self, name: &str) -> Result<Option<Oid>, RepoError> {
         let ask = |args: &[&str]| {
             let cmd = sys::process::Cmd::new("git").arg("--git-dir").arg(self.common_dir()).args(args).arg(name);
@@ -69,6 +80,10 @@ impl Repo {
         let there = ask(&["show-ref", "--exists"])?;
         match there.code {
             Some(2) => Ok(None),
+            _ if self.symbolic_target(name).is_some() => {
+                let other = self.symbolic_target(name).unwrap_or_default();
+                Err(RepoError::broken(format!("read {name}"), format!("it stands for {other}, which is not there")))
+            }
             _ => Err(RepoError::broken(format!("read {name}"), there.stderr_text())),
         }
     }
@@ -129,6 +144,11 @@ impl Repo {
                     return RepoError::Locked { name: name.to_owned(), path: lock.display().to_string() };
                 }
             }
+            if let Some(other) = self.symbolic_target(&m.name) {
+                let why =
+                    format!("{} stands for {other}, and would move it; git symbolic-ref -d takes that away", m.name);
+                return RepoError::broken("move the state branch", why);
+            }
             if let Some(other) = self.in_the_way(&m.name) {
                 return RepoError::InTheWay { name: m.name.clone(), other };
             }
@@ -146,7 +166,7 @@ impl Repo {
         let out = sys::process::Cmd::new("git")
             .arg("--git-dir")
             .arg(self.common_dir())
-            .args(["-c", "core.hooksPath=/dev/null", "update-ref", "-m", message, "--stdin"])
+            .args(["-c", "core.hooksPath=/dev/null", "update-ref", "--no-deref", "-m", message, "--stdin"])
             .stdin(script)
             .output()
             .map_err(|e| RepoError::broken("move the state branch", e))?;
@@ -156,6 +176,11 @@ impl Repo {
     /// Removes a ref whatever it points at; one that is not there is no error.
     pub fn remove_ref(&self, name: &str) -> Result<(), RepoError> {
         point(Act::Ref, &self.loose_ref_path(name))?;
+        if !self.has_file_refs() {
+            let cmd = sys::process::Cmd::new("git").arg("--git-dir").arg(self.common_dir());
+            let out = cmd.args(["update-ref", "--no-deref", "-d", name]).output();
+            return out.map(|_| ()).map_err(|e| RepoError::broken("remove a ref", e));
+        }
         let name: FullName = name.try_into().map_err(|e| RepoError::broken("name a ref", e))?;
         let change = Change::Delete { expected: PreviousValue::Any, log: RefLog::AndReference };
         self.gix

@@ -16,6 +16,8 @@ use crate::sys::world::{Act, point};
 
 /// How long after everything was taken away it goes on being put back, in milliseconds.
 const SWEPT_FOR_MS: i64 = 10_000;
+/// The meta key that says that something waits for a `git gc` to end before it goes to the branch.
+pub(super) const WAITING: &str = "waiting";
 /// How long a reader waits for a writer's commit.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -178,7 +180,7 @@ impl Cache {
         let mut keys = Keys::default();
         let mut q = self.db.prepare_cached(
             "SELECT 0, k, v FROM meta
-             WHERE k IN ('inode','offset','tail','tip','boot','mtime','orders_stamp','messages_stamp')
+             WHERE k IN ('inode','offset','tail','tip','boot','mtime','orders_stamp','messages_stamp','waiting')
              UNION ALL SELECT 1, name, stamp FROM files",
         )?;
         let mut rows = q.query([])?;
@@ -186,7 +188,7 @@ impl Cache {
             let (is_file, name): (bool, String) = (row.get(0)?, row.get(1)?);
             if is_file {
                 keys.files.insert(name, row.get(2)?);
-            } else if name.ends_with("_stamp") {
+            } else if name.ends_with("_stamp") || name == WAITING {
                 keys.meta.insert(name, row.get(2)?);
             } else {
                 keys.built.set(&name, row.get(2)?);

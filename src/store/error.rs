@@ -29,6 +29,9 @@ pub enum StoreError {
     /// A commit that was made to cost time and memory.
     #[error("the state holds more than any state has: {what}")]
     TooMuch { what: String },
+    /// The disk cannot be written, and the state was read past what is taken away of it.
+    #[error("{0}")]
+    Unwritable(String),
     /// The state is looked at as it was, and the past does not change.
     #[error("the past cannot be changed")]
     Past,
@@ -40,6 +43,15 @@ impl StoreError {
     /// Whether what failed is a disk without room.
     pub fn is_full_disk(&self) -> bool {
         matches!(self, Self::Cache { why, .. } if why.contains(FULL))
+    }
+
+    /// Whether what failed may be that something of ours was just taken away.
+    pub(super) fn is_taken_away(&self) -> bool {
+        match self {
+            Self::Cache { .. } => !self.is_full_disk(),
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
     }
 
     /// The same where it is not known what of it counts.

@@ -218,7 +218,9 @@ impl Store {
         }
         let content = fs::read_if_there(lock).map_err(StoreError::io("read a lock"))?.unwrap_or_default();
         let to = crate::git::objects::parse_oid(&String::from_utf8_lossy(&content));
-        let is_ours = to.is_some_and(|oid| super::tree::is_state(&self.repo, oid).unwrap_or(false));
+        // The copy is nobody's but ours.
+        let is_ours = lock == self.repo.lock_path(Places::BACKUP_REF)
+            || to.is_some_and(|oid| super::tree::is_state(&self.repo, oid).unwrap_or(false));
         let is_held = || holders::have_open(lock) || holders::git_is_at_work(&self.repo.folders());
         if is_ours && !is_held() && fs::Stamp::of(lock) == Some(found) {
             return fs::remove_file(lock).map_err(StoreError::io("remove a lock that a killed command left"));
@@ -277,9 +279,10 @@ impl Store {
         if !has_segments || (doubted && !self.is_whole(tip)) || (self.thorough && !self.has_history(tip)) {
             return false;
         }
+        // Who cannot read that cannot publish, and says so; the branch is no worse for it.
+        let Ok(replica) = super::replica::current(&self.places) else { return true };
         let read = || -> Result<Option<(Oid, Vec<u8>)>> {
             let root = self.repo.commit(tip)?.tree;
-            let replica = super::replica::current(&self.places)?;
             for folder in branch::folders(&self.repo, root)?.iter().filter(|f| f.name == replica) {
                 if let Some(last) = branch::segments_in(&self.repo, folder)?.last() {
                     return Ok(Some((last.oid, self.repo.blob(last.oid)?)));
@@ -342,7 +345,11 @@ impl Store {
         };
         let name = |n: &str| Ok::<_, StoreError>((n.to_owned(), self.repo.ref_target(n)?));
         let names = [name(&self.places.state_ref)?, name(Places::BACKUP_REF)?];
-        let moves = names.into_iter().filter(|(_, old)| *old != Some(oid));
+        // A copy that can be read may hold what nothing else does but the log.
+        let stays = |n: &str, old: &Option<Oid>| {
+            *old == Some(oid) || n == Places::BACKUP_REF && old.is_some_and(|c| self.is_whole(c) && self.has_history(c))
+        };
+        let moves = names.into_iter().filter(|(name, old)| !stays(name, old));
         let moves: Vec<_> = moves.map(|(name, old)| RefMove { name, new: oid, old }).collect();
         self.move_state(&moves, "vermas: mend the state branch")?;
         // What its reflog still names of the broken states would stop the person's own gc.

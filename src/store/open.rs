@@ -40,8 +40,12 @@ pub struct Store {
     pub(super) looked: Option<Deadline>,
     /// The state that questions are about, where that is not the present one.
     pub(super) past: Option<Past>,
+    /// Why the state cannot be changed, where the past stands in for the present for that reason.
+    pub(super) unwritable: Option<String>,
 }
 
+/// How often the state is looked at again where the cache is taken away in the middle of it.
+const MOST_LOOKS: usize = 4;
 /// How long an answer counts as the present state.
 const FRESH_FOR: Duration = Duration::from_millis(5);
 
@@ -88,6 +92,7 @@ impl Store {
             warnings: Vec::new(),
             looked: None,
             past: None,
+            unwritable: None,
         }
     }
 
@@ -133,13 +138,20 @@ impl Store {
         }
         let recently = self.looked.is_some_and(|d| !d.passed());
         if !recently {
-            match self.is_fresh() {
-                Ok(true) => {}
-                // A cache that cannot be read is made anew under the state lock.
-                Ok(false) | Err(StoreError::Cache { .. }) => self.refresh()?,
-                Err(e) => return Err(e),
+            for _ in 0..MOST_LOOKS {
+                match self.is_fresh() {
+                    Ok(true) => {}
+                    // A cache that cannot be read is made anew under the state lock.
+                    Ok(false) | Err(StoreError::Cache { .. }) => self.refresh()?,
+                    Err(e) => return Err(e),
+                }
+                self.mend_after_a_crash();
+                if self.past.is_some() || self.is_filled() {
+                    break;
+                }
+                self.cache = None;
+                self.rebuild = true;
             }
-            self.mend_after_a_crash();
             self.looked = Some(Deadline::after(FRESH_FOR));
         }
         self.present()
@@ -149,7 +161,7 @@ impl Store {
     /// nobody: for a shell that completes a word.
     pub fn glance(&mut self) -> Result<View<'_>> {
         if self.cache.is_none() && self.past.is_none() {
-            self.read_without_writing()?;
+            self.read_without_writing("nothing is written here".to_owned())?;
         }
         self.present()
     }
@@ -177,8 +189,24 @@ impl Store {
         }
     }
 
+    /// Whether the cache was filled, and not only made: the folder that it stands in may just have been taken away, and with it
+    /// what was in it.
+    fn is_filled(&self) -> bool {
+        let sql = "SELECT EXISTS(SELECT 1 FROM meta WHERE k='boot' AND v<>'') AND
+                   (EXISTS(SELECT 1 FROM events) OR NOT EXISTS(SELECT 1 FROM meta WHERE k='offset' AND v<>'0'))";
+        self.cache.as_ref().is_some_and(|c| c.db.query_row(sql, [], |r| r.get(0)).unwrap_or(false))
+    }
+
+    /// Brings the cache up to date, and publishes what waits. A cache that is taken away in the middle of it is made anew.
     fn refresh(&mut self) -> Result<()> {
-        match self.with_state(|tx| tx.finish().map(|_| ())) {
+        let mut rounds = 1..MOST_LOOKS;
+        let refreshed = loop {
+            match self.with_state(|tx| tx.finish().map(|_| ())) {
+                Err(e) if e.is_taken_away() && rounds.next().is_some() => self.cache = None,
+                other => break other,
+            }
+        };
+        match refreshed {
             Ok(()) => {
                 if self.has_loose()?
                     && let Err(e) = self.publish_unless_busy()
@@ -187,18 +215,19 @@ impl Store {
                 }
                 Ok(())
             }
-            Err(e) if is_read_only(&e) => self.read_without_writing(),
+            Err(e) if is_read_only(&e) => self.read_without_writing(e.to_string()),
             Err(e) => Err(e),
         }
     }
 
     /// A disk that cannot be written, or is full: the state is read into memory.
-    fn read_without_writing(&mut self) -> Result<()> {
+    fn read_without_writing(&mut self, why: String) -> Result<()> {
         let log = Stamp::of(&self.places.log());
         let published = log.and_then(|log| super::publish::covered(&self.places, log.inode));
         if log.is_none_or(|log| published.is_some_and(|end| log.size < end)) {
             // What was taken away of the log is on the branch, or in the pinned one.
             self.go_back(super::Point::Time(i64::MAX))?;
+            self.unwritable = Some(why);
             self.warnings.push("the disk cannot be written: showing what is recorded, changes will fail".to_owned());
             return Ok(());
         }
@@ -222,6 +251,9 @@ impl Store {
         let Some(cache) = &self.cache else { return Ok(false) };
         // One that a power cut spoiled cannot be read; that it is of another boot is told under the lock.
         let Ok(keys) = cache.keys() else { return Ok(false) };
+        if keys.meta.contains_key(super::cache::WAITING) && !self.repo.is_collecting() {
+            return Ok(false);
+        }
         let built = &keys.built;
         let (log, pin) = (Stamp::of(&self.places.log()), Stamp::of(&self.places.pin()));
         let Some(log) = log else { return Ok(false) };

@@ -1,8 +1,9 @@
 //! The state as it was: folded in memory from a part of the events. Nothing is written, nothing foreign is taken in, and
 //! no lock is waited for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 
 use rusqlite::params;
 
@@ -38,6 +39,51 @@ impl Point {
             Self::Event(key) => (e.at, &e.id) <= (key.at, &key.id),
             Self::Commit(_) => true,
         }
+    }
+}
+
+/// Which events a point in the past holds: its own, and what they came after whatever its clock said. A clock that was far
+/// ahead stamps an event later than the one that settles it.
+struct Chosen<'a> {
+    point: &'a Point,
+    /// How often all events were gone through.
+    rounds: usize,
+    /// Whether the last time brought any.
+    found: bool,
+    have: HashSet<u64>,
+    /// What those that were taken name as what they came after.
+    named: HashSet<u64>,
+    hasher: RandomState,
+}
+
+/// How long a chain of events may be of which each one's clock was wrong.
+const MOST_ROUNDS: usize = 16;
+
+impl<'a> Chosen<'a> {
+    fn of(point: &'a Point) -> Self {
+        let (have, named) = (HashSet::new(), HashSet::new());
+        Self { point, rounds: 0, found: true, have, named, hasher: RandomState::new() }
+    }
+
+    /// Whether all events are to be gone through once more.
+    fn goes_on(&mut self) -> bool {
+        self.rounds += 1;
+        let found = std::mem::take(&mut self.found);
+        self.rounds == 1 || found && self.rounds <= MOST_ROUNDS && !self.named.is_subset(&self.have)
+    }
+
+    fn takes(&mut self, e: &Event) -> bool {
+        let id = self.hasher.hash_one(&e.id);
+        let is_taken = match self.rounds {
+            1 => self.point.holds(e),
+            _ => self.named.contains(&id) && !self.have.contains(&id),
+        };
+        if is_taken {
+            self.found = true;
+            self.have.insert(id);
+            self.named.extend(e.prev.iter().flatten().map(|p| self.hasher.hash_one(p)));
+        }
+        is_taken
     }
 }
 
@@ -149,10 +195,19 @@ impl Store {
         match (&point, self.known_in_log()?) {
             (Point::Commit(commit), _) => self.each_on_branch(*commit, |e, home| building.add(e, Some(home)))?,
             (_, Some(known)) => {
-                known.each(|e, home, off| if point.holds(e) { building.add_at(e, home, off) } else { Ok(()) })?;
+                let mut chosen = Chosen::of(&point);
+                while chosen.goes_on() {
+                    let add = |e: &Event, home: Option<&str>, off| building.add_at(e, home, off);
+                    known.each(|e, home, off| if chosen.takes(e) { add(e, home, off) } else { Ok(()) })?;
+                }
                 log = Some(known.log);
             }
-            (_, None) => self.each_recorded(|e, home| if point.holds(e) { building.add(e, home) } else { Ok(()) })?,
+            (_, None) => {
+                let mut chosen = Chosen::of(&point);
+                while chosen.goes_on() {
+                    self.each_recorded(|e, home| if chosen.takes(e) { building.add(e, home) } else { Ok(()) })?;
+                }
+            }
         }
         self.past = Some(building.finish(point, log)?);
         Ok(())
@@ -165,7 +220,11 @@ impl Store {
 
     /// Refuses what would change the state while it is looked at as it was.
     pub(super) fn be_present(&self) -> Result<()> {
-        if self.past.is_some() { Err(StoreError::Past) } else { Ok(()) }
+        match (&self.past, &self.unwritable) {
+            (Some(_), Some(why)) => Err(StoreError::Unwritable(why.clone())),
+            (Some(_), None) => Err(StoreError::Past),
+            _ => Ok(()),
+        }
     }
 
     /// The events whose id is this, or begins with it: at most `most`, in the order of their ids.

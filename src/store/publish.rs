@@ -13,6 +13,7 @@ use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
 use super::texts::Changed;
+use super::view::View;
 use super::{message, project};
 use crate::domain::AgentId;
 use crate::domain::event::Event;
@@ -124,7 +125,10 @@ impl Store {
             if load.events.is_empty() && load.texts.is_empty() && self.are_on_branch(tip, &load.projections)? {
                 load.projections = None;
             }
-            let nothing = load.events.is_empty() && load.projections.is_none() && load.texts.is_empty();
+            let nothing = load.events.is_empty()
+                && load.projections.is_none()
+                && load.texts.is_empty()
+                && load.assignments.is_empty();
             // The log is synced after the look, not before it: lines that others appended in between are acknowledged with
             // ours.
             if nothing && tip.is_some() {
@@ -180,6 +184,28 @@ impl Store {
         Ok(true)
     }
 
+    /// The assignment files that somebody's own commit left on the branch otherwise than the events say, as they are to be.
+    fn unlike_on_branch(&self, view: &View<'_>, tip: Oid) -> Result<BTreeMap<String, Option<String>>> {
+        let mut wanted = BTreeMap::new();
+        for a in view.assignments()? {
+            if let (Ok(agent), Some(target)) = (a.agent.parse::<AgentId>(), a.target()) {
+                wanted.insert(agent.assignment_file(), Some(format!("{target}\n")));
+            }
+        }
+        for e in self.repo.tree(self.repo.commit(tip)?.tree)? {
+            if !e.name.starts_with(".assignment-") || e.kind != EntryKind::File {
+                continue;
+            }
+            let there = self.repo.blob(e.oid).ok();
+            match wanted.get(&e.name) {
+                Some(w) if w.as_deref().map(str::as_bytes) == there.as_deref() => drop(wanted.remove(&e.name)),
+                Some(_) => {}
+                None => drop(wanted.insert(e.name, None)),
+            }
+        }
+        Ok(wanted)
+    }
+
     /// What is to be published, as one transaction of the cache sees it.
     pub(super) fn load(&mut self, checkpoint: bool, tip: Option<Oid>) -> Result<Load> {
         let log = fs::open_read(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
@@ -200,7 +226,7 @@ impl Store {
                 events.push(super::fold::event_of(&log, off, len, &id)?);
                 offsets.push(off);
             }
-            let view = super::view::View::new(cache, &log);
+            let view = View::new(cache, &log);
             let (mut assignments, mut titles) = (BTreeMap::new(), BTreeMap::new());
             for e in &events {
                 match e.subject() {
@@ -217,6 +243,9 @@ impl Store {
                     }
                     _ => {}
                 }
+            }
+            if let Some(tip) = tip.filter(|_| checkpoint) {
+                assignments.extend(self.unlike_on_branch(&view, tip)?);
             }
             let bytes: u64 = events.iter().map(|e| e.raw.len() as u64 + 1).sum();
             let (since, commits) = Self::since_checkpoint(cache)?;
@@ -276,15 +305,31 @@ impl Store {
         Ok(commit)
     }
 
-    fn move_tip(&self, new: Oid, old: Option<Oid>, load: &Load) -> Result<()> {
+    fn move_tip(&mut self, new: Oid, old: Option<Oid>, load: &Load) -> Result<()> {
         let text = message::of(&load.events, |s| load.titles.get(s).cloned());
+        let message = text.lines().next().unwrap_or_default();
         // The copy against deletion moves along: the branch, `.work/` and our own folder may all be removed at once.
+        if self.repo.symbolic_target(Places::BACKUP_REF).is_some() {
+            // It would move what it points to, which is somebody else's.
+            self.repo.remove_ref(Places::BACKUP_REF)?;
+        }
         let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
-        let moves = [
-            RefMove { name: self.places.state_ref.clone(), new, old },
-            RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup },
-        ];
-        self.move_refs_noted(&moves, text.lines().next().unwrap_or_default())
+        let branch = RefMove { name: self.places.state_ref.clone(), new, old };
+        let copy = RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup };
+        let Err(e) = self.move_refs_noted(&[branch.clone(), copy], message) else { return Ok(()) };
+        // Where it is the copy that cannot be moved, the branch moves alone.
+        match e {
+            StoreError::Repo(RepoError::Moved { name }) if name != Places::BACKUP_REF => {
+                Err(RepoError::Moved { name }.into())
+            }
+            e if e.is_unknown() || self.repo.ref_target(&self.places.state_ref)? != old => Err(e),
+            e => {
+                self.move_refs_noted(&[branch], message).map_err(|_| e)?;
+                self.warnings
+                    .push(format!("the copy of the branch at {} could not be moved along", Places::BACKUP_REF));
+                Ok(())
+            }
+        }
     }
 
     /// Writes the objects of a commit and syncs them, and the log with them where that is still to be done. No ref moves.
@@ -363,6 +408,7 @@ impl Store {
                     cache.set_built(&built)?;
                 }
                 Self::count_commit(cache)?;
+                cache.db.prepare_cached("DELETE FROM meta WHERE k=?")?.execute([super::cache::WAITING])?;
                 let (bytes, commits) = Self::since_checkpoint(cache)?;
                 let (bytes, commits) = if checkpointed { (0, 0) } else { (bytes + written, commits + 1) };
                 cache.set_meta("since_checkpoint", &format!("{bytes} {commits}"))?;

@@ -4,7 +4,7 @@
 //! reads one page after the other. What only the rules need of an order is in `folds`.
 
 /// Kept in `PRAGMA user_version`.
-pub const VERSION: i64 = 9;
+pub const VERSION: i64 = 10;
 
 pub const CREATE: &str = "
 CREATE TABLE meta(k TEXT PRIMARY KEY, v) WITHOUT ROWID;

@@ -1,6 +1,7 @@
 //! Files that people write under `.work/`: templates, settings, routes, and evidence. They travel as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
@@ -11,7 +12,7 @@ use super::open::Store;
 use super::places::Places;
 use super::tx::Tx;
 use crate::git::{Entry, EntryKind, Oid, Repo};
-use crate::sys::clock;
+use crate::sys::clock::{self, Deadline};
 use crate::sys::fs::{self, Stamp};
 use crate::wire::check::flaws;
 
@@ -21,6 +22,8 @@ const LARGEST: u64 = 4 << 20;
 const MOST_AT_ONCE: usize = 2_000;
 /// How many bytes of them it puts there altogether.
 const MOST_ON_DISK: u64 = 1 << 30;
+/// How long a file that was just taken away is waited for: a little longer than until it counts as removed.
+const REMOVAL_WAIT: Duration = Duration::from_millis(1200);
 /// Where all of them stand.
 const PLACE: &str = "beside events/";
 /// How deep the folders of evidence may go.
@@ -200,6 +203,23 @@ impl Store {
             changed.extend(gone.into_iter().map(|path| Changed { path, content: None, stamp: None }));
         }
         Ok(changed)
+    }
+
+    /// Whoever shares the state right after taking a file away means it: waited for until that counts, and no longer.
+    pub(super) fn await_removals(&self) -> Result<()> {
+        let deadline = Deadline::after(REMOVAL_WAIT);
+        while !deadline.passed() && !self.places.are_settled(clock::now_millis()) {
+            let Some(cache) = &self.cache else { return Ok(()) };
+            let mut q = cache.db.prepare_cached("SELECT path FROM texts WHERE path NOT LIKE 'evidence/%'")?;
+            let known: Vec<String> = q.query_map([], |r| r.get(0))?.collect::<std::result::Result<_, _>>()?;
+            if known.iter().all(|path| fs::exists(&self.places.work.join(path)))
+                || cache.was_swept(clock::now_millis())?
+            {
+                return Ok(());
+            }
+            clock::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// [`Self::changed_texts_in`] against what the branch has now: only real differences.

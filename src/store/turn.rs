@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::error::{Result, StoreError};
 use super::open::Store;
+use super::places::Places;
 use super::publish::covered;
+use crate::git::RepoError;
 use crate::sys::clock::{self, Deadline, Stopwatch};
 use crate::sys::{fs, lock};
 
@@ -18,6 +20,8 @@ const POLL: Duration = Duration::from_millis(1);
 const COLLECTING_WAIT: Duration = Duration::from_secs(10);
 /// How many events wait to be published where the log is enough for now.
 const MOST_LATER: i64 = 100;
+/// How often publishing is tried again where something of ours is taken away in the middle of it.
+const MOST_AGAIN: usize = 3;
 /// How a warning begins that something is in the log alone.
 pub(super) const NOT_YET: &str = "recorded, but not yet on";
 
@@ -29,12 +33,21 @@ impl Store {
         if asked || collecting {
             self.sync_log()?;
             if collecting {
+                // What it may take away is at worst the copy; the log alone could be emptied.
+                if let Err(e) = self.back_up()
+                    && e.is_unknown()
+                {
+                    return Err(e);
+                }
                 let branch = self.places.branch();
                 self.warnings.push(format!("{NOT_YET} {branch}: git gc is at work (gc.pid in the git directory)"));
             }
             return self.with_state(|tx| {
                 tx.project()?;
                 tx.feed(end)?;
+                if collecting {
+                    tx.cache.set_meta(super::cache::WAITING, "1")?;
+                }
                 tx.finish().map(|_| ())
             });
         }
@@ -44,9 +57,15 @@ impl Store {
             if !first && self.is_covered(end)? {
                 return Ok(());
             }
-            if let Some(_lock) =
-                lock::try_acquire(&self.places.publish_lock()).map_err(StoreError::io("lock publishing"))?
-            {
+            let taken = match lock::try_acquire(&self.places.publish_lock()) {
+                // Somebody has just removed our own folder.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && !deadline.passed() => {
+                    fs::create_private_dir(&self.places.private).map_err(StoreError::io("make the private folder"))?;
+                    continue;
+                }
+                taken => taken.map_err(StoreError::io("lock publishing"))?,
+            };
+            if let Some(_lock) = taken {
                 // Whoever had it until now may just have published ours with theirs.
                 return if !first && self.is_covered(end)? { Ok(()) } else { self.publish_or_warn() };
             }
@@ -90,9 +109,12 @@ impl Store {
     /// Once the log is synced the change is safe; a branch that cannot be moved just now is a warning.
     fn publish_or_warn(&mut self) -> Result<()> {
         let Err(mut e) = self.publish_locked(false) else { return Ok(()) };
-        // A cache that was just taken away is made anew, and so is what it says of a log that was emptied since.
-        if matches!(e, StoreError::Cache { .. } | StoreError::Rewritten) {
-            if matches!(e, StoreError::Cache { .. }) {
+        for _ in 0..MOST_AGAIN {
+            if !self.may_go_again(&e) {
+                break;
+            }
+            // A cache that was just taken away is made anew, and so is what it says of a log that was emptied since.
+            if !matches!(e, StoreError::Rewritten) {
                 self.cache = None;
             }
             self.rebuild = true;
@@ -110,6 +132,17 @@ impl Store {
             e = why;
         }
         self.is_in_the_log(e)
+    }
+
+    /// Whether what failed may go at the next attempt: because something of ours was just taken away, or the ref was emptied.
+    fn may_go_again(&self, e: &StoreError) -> bool {
+        match e {
+            StoreError::Rewritten => true,
+            StoreError::Repo(RepoError::Broken { .. }) => [self.places.state_ref.as_str(), Places::BACKUP_REF]
+                .into_iter()
+                .any(|name| self.repo.is_garbled(name).unwrap_or(false)),
+            _ => e.is_taken_away(),
+        }
     }
 
     /// What failed behind the append: a warning once the log is synced. A sync that failed is not tried again: it would

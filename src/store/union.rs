@@ -39,6 +39,7 @@ impl Store {
     pub fn checkpoint(&mut self) -> Result<Option<Oid>> {
         self.plain = true;
         self.with_state(|tx| tx.finish().map(|_| ()))?;
+        self.await_removals()?;
         let _lock = self.lock_publishing()?;
         self.publish_locked(true)
     }
@@ -49,6 +50,7 @@ impl Store {
     pub fn merge(&mut self, theirs: Oid) -> Result<Merged> {
         self.plain = true;
         self.with_state(|tx| tx.finish().map(|_| ()))?;
+        self.await_removals()?;
         let _lock = self.lock_publishing()?;
         for _ in 0..4 {
             let ours = self.publish_locked(false)?;

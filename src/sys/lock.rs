@@ -30,21 +30,25 @@ impl FileLock {
 
 /// Opens (creating it, mode 0600) and takes the lock if it is free; `None` when another process holds it.
 pub fn try_acquire(path: &Path) -> io::Result<Option<FileLock>> {
-    let file = open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(FileLock(file))),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(e)) => Err(e),
+    loop {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) if is_at(path, &file) => return Ok(Some(FileLock(file))),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(e)) => return Err(e),
+        }
     }
 }
 
 /// Waits for the lock, polling; `None` when `limit` has passed.
 pub fn acquire(path: &Path, limit: Duration) -> io::Result<Option<FileLock>> {
-    let file = open(path)?;
+    let mut file = open(path)?;
     let (deadline, waited) = (Deadline::after(limit), Stopwatch::start());
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(FileLock(file))),
+            Ok(()) if is_at(path, &file) => return Ok(Some(FileLock(file))),
+            Ok(()) => file = open(path)?,
             Err(TryLockError::Error(e)) => return Err(e),
             Err(TryLockError::WouldBlock) if deadline.passed() => return Ok(None),
             Err(TryLockError::WouldBlock) => pause(waited, SHORTEST_PAUSE),
@@ -58,6 +62,14 @@ pub fn pause(waited: Stopwatch, least: Duration) {
     let mean = (waited.elapsed() / PART_OF_WAIT).min(LONGEST_PAUSE).max(least);
     let mean_us = u64::try_from(mean.as_micros()).unwrap_or(u64::MAX);
     sleep(Duration::from_micros(mean_us / 2 + super::random::bits() % mean_us));
+}
+
+/// Whether the file still stands under its name: somebody may have removed it with all that is beside it, and others would
+/// lock another one.
+fn is_at(path: &Path, file: &File) -> bool {
+    let inode = |s: super::fs::Stamp| s.inode;
+    let there = super::fs::Stamp::of(path).map(inode);
+    there.is_some() && there == super::fs::Stamp::of_file(file).ok().map(inode)
 }
 
 fn open(path: &Path) -> io::Result<File> {

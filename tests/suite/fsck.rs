@@ -171,7 +171,7 @@ fn what_others_wrote_and_nobody_can_use_is_named_once_with_its_place() {
     p.vermas(&["status"]).output().unwrap();
     let all = found(&p, &[]);
     for (field, wanted) in
-        [("priority", "a number"), ("labels", "a list of texts"), ("status", "text"), ("created_at", "a time")]
+        [("priority", "a whole number"), ("labels", "a list of texts"), ("status", "text"), ("created_at", "a time")]
     {
         let named = |f: &&String| {
             f.starts_with(&format!("info wo-go1: '{field}' in evt-")) && f.contains(&format!("is not {wanted}"))

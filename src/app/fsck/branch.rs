@@ -1,7 +1,7 @@
 //! The state branch at one commit.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Report, Severity, Sums};
 use crate::app::validate;
@@ -123,6 +123,19 @@ fn segments(repo: &Repo, tree: &StateTree, report: &mut Report) -> Vec<Event> {
 /// The projections on the branch are those of the commit that last wrote them.
 fn projections(repo: &Repo, tip: Oid, tree: &StateTree, events: &[Event], report: &mut Report) {
     let now = projection::of(events);
+    let said = now.assignment_files();
+    let is_assignment = |path: &&String| check::part_of(path) == Part::Assignment;
+    for path in tree.files.keys().filter(is_assignment).chain(said.keys()).collect::<BTreeSet<_>>() {
+        let there = tree.files.get(path).and_then(|oid| repo.blob(*oid).ok()).unwrap_or_default();
+        if there != said.get(path).map(String::as_bytes).unwrap_or_default() {
+            report.add(
+                Severity::Warning,
+                path.clone(),
+                "not what the events say",
+                Some("git vermas sync writes it anew"),
+            );
+        }
+    }
     for (name, bytes) in [("work_orders.jsonl", now.orders_bytes()), ("messages.jsonl", now.messages_bytes())] {
         let Some(oid) = tree.files.get(name).copied() else {
             let mend = "git vermas sync writes it";

@@ -11,6 +11,7 @@ use crate::domain::graph;
 use crate::domain::kinds;
 use crate::domain::message::MESSAGE_TYPES;
 use crate::domain::order::{LOWEST_PRIORITY, Order, STATUSES, TYPES};
+use crate::domain::record::whole_number;
 use crate::domain::text::quoted;
 use crate::wire::projection;
 
@@ -107,7 +108,7 @@ fn misfit(name: &str, value: &Value) -> Option<&'static str> {
         "to_status" | "depends_on_id" | "agent" | "ref_type" | "ref_id" => (value.is_string(), "text"),
         "from" | "to" | "subject" | "body" | "message_type" => (value.is_string(), "text"),
         "created_at" | "updated_at" => (value.as_str().is_some_and(|t| t.parse::<Timestamp>().is_ok()), "a time"),
-        "priority" => (value.is_i64() || value.is_u64(), "a number"),
+        "priority" => (whole_number(value).is_some(), "a whole number"),
         "labels" => (is_list_of(&Value::is_string), "a list of texts"),
         "dependencies" => (is_list_of(&|d| d["depends_on_id"].is_string()), "a list of dependencies"),
         "metadata" | "changes" => (value.is_object(), "an object"),

@@ -91,7 +91,7 @@ fn check_values(draft: &Draft) -> Result<(), Refusal> {
             check_status(&status)?;
         }
         if let Some(priority) = map.get("priority").filter(|_| draft.kind.starts_with("work_order.")) {
-            let number = priority.as_i64();
+            let number = crate::domain::record::whole_number(priority).and_then(|p| p.as_i64());
             check_priority(number.ok_or_else(|| Refusal::usage(format!("{priority} is no priority")))?)?;
         }
     }

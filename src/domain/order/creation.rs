@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::fold::{fits, tag};
+use super::fold::{fitted, tag};
 use super::{Closing, KNOWN_FIELDS, Order, PLAIN_FIELDS};
 use crate::domain::event::Event;
 use crate::domain::record::{APART, apart};
@@ -25,8 +25,8 @@ impl Order {
                 name => e.data.get(name),
             };
             // It sets what it carries, and nothing else: what no event says has its default.
-            if let Some(value) = value.filter(|v| fits(field, v)) {
-                begin(self.fields.entry((*field).to_owned()).or_default(), value.clone(), e, knows);
+            if let Some(value) = value.and_then(|v| fitted(field, v.clone())) {
+                begin(self.fields.entry((*field).to_owned()).or_default(), value, e, knows);
             }
         }
         if let Some(agent) = e.text("assignee").filter(|a| !a.is_empty() && !self.is_decided("assignee", knows)) {

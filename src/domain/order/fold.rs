@@ -5,15 +5,15 @@ use serde_json::Value;
 use super::{Claim, Closing, Comment, Dependency, Landing, Order, PLAIN_FIELDS, Rejection};
 use crate::domain::causal::Fold;
 use crate::domain::event::{Event, Key};
+use crate::domain::record::whole_number;
 use crate::domain::text::{LONGEST_BODY_READ, beginning};
 
 impl Order {
     /// A value of the wrong type changes nothing.
     pub(super) fn write(&mut self, field: &str, value: Value, e: &Event, knows: &dyn Fn(&str) -> bool) {
-        if !fits(field, &value) {
-            return;
+        if let Some(value) = fitted(field, value) {
+            self.fields.entry(field.to_owned()).or_default().write(value, e, knows);
         }
-        self.fields.entry(field.to_owned()).or_default().write(value, e, knows);
     }
 
     /// One is put where it belongs among the others, which are sorted.
@@ -193,9 +193,9 @@ fn insert<T>(list: &mut Vec<T>, new: T, key: impl Fn(&T) -> &Key) {
     list.insert(at, new);
 }
 
-/// Whether a value has the type that its field is made of.
-pub(super) fn fits(field: &str, value: &Value) -> bool {
-    if field == "priority" { value.is_i64() || value.is_u64() } else { value.is_string() }
+/// A value of the type that its field is made of; `None` where it is another.
+pub(super) fn fitted(field: &str, value: Value) -> Option<Value> {
+    if field == "priority" { whole_number(&value) } else { Some(value).filter(Value::is_string) }
 }
 
 impl Fold for Order {
