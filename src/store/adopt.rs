@@ -141,12 +141,18 @@ impl Tx<'_> {
         let mut seen = BTreeSet::new();
         let mut tidy = true;
         let mut roomy = false;
-        let (mut parts, mut number) = (Parts::from(0), 0);
+        let (mut parts, mut number, mut last) = (Parts::from(0), 0, None);
         while parts.read(&file).map_err(read)? {
             for (_, raw) in parts.lines() {
                 number += 1;
                 roomy |= raw.ends_with(b" ");
+                self.place = None;
                 tidy &= self.adopt_line(table, number, raw, &mut seen, Whence::Listed)?;
+                // Known, and in its place: a record that came by the log, too, may stand at the end whatever its time.
+                if let Some(place) = self.place.take() {
+                    tidy &= last.as_ref() < Some(&place);
+                    last = Some(place);
+                }
             }
         }
         tidy &= Stamp::of_file(&file).map_err(read)?.size == parts.end();
@@ -160,6 +166,8 @@ impl Tx<'_> {
         )?;
         if !tidy || i64::try_from(seen.len()).unwrap_or_default() != count {
             self.cache.set_meta(table.rewrite_key(), "1")?;
+        } else if let Some(last) = last {
+            self.note_last(table, &last)?;
         }
         self.cache.set_meta(table.seen_key(), &parts.end().to_string())?;
         self.cache.set_meta(table.stamp_key(), &shown.unwrap_or_default())
@@ -251,15 +259,16 @@ impl Tx<'_> {
     }
 
     /// Whether a line is the one that we last wrote for a record, or were writing when we were stopped.
-    pub(super) fn shows(&self, table: Table, id: &str, text: &[u8], whence: Whence) -> Result<bool> {
-        let sql = format!("SELECT proj, CAST(rec AS BLOB)=?2 FROM {} WHERE id=?1", table.name());
+    pub(super) fn shows(&mut self, table: Table, id: &str, text: &[u8], whence: Whence) -> Result<bool> {
+        let sql = format!("SELECT proj, CAST(rec AS BLOB)=?2, {} FROM {} WHERE id=?1", table.order(), table.name());
         let mut q = self.cache.db.prepare_cached(&sql)?;
-        let row: Option<(Option<i64>, bool)> =
-            q.query_row(params![id, text], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
+        let row: Option<(Option<i64>, bool, i64)> =
+            q.query_row(params![id, text], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).optional()?;
         let now = sum(text);
+        self.place = row.map(|(_, _, at)| (at, id.to_owned()));
         match row {
-            Some((Some(proj), _)) if proj == now => Ok(true),
-            Some((_, true)) if whence == Whence::Listed => self.note_line(table, id, now).map(|()| true),
+            Some((Some(proj), ..)) if proj == now => Ok(true),
+            Some((_, true, _)) if whence == Whence::Listed => self.note_line(table, id, now).map(|()| true),
             _ => Ok(false),
         }
     }

@@ -174,7 +174,7 @@ impl Tx<'_> {
         }
     }
 
-    fn note_last(&self, table: Table, last: &Key) -> Result<()> {
+    pub(super) fn note_last(&self, table: Table, last: &Key) -> Result<()> {
         self.cache.set_meta(table.last_key(), &serde_json::to_string(last).unwrap_or_default())
     }
 

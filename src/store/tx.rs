@@ -63,6 +63,8 @@ pub struct Tx<'a> {
     pub(super) appended: Option<Appended>,
     /// Up to which offset the log's newlines were counted, and how many there are.
     pub(super) counted: (u64, u64),
+    /// Where the record of the line that was looked at last has its place in the list.
+    pub(super) place: Option<super::layout::Key>,
     /// Replaced files that were read: what each is called from now on, or nothing where it may go. Done when recorded.
     pub(super) read: Vec<(PathBuf, Option<PathBuf>)>,
 }
@@ -96,6 +98,7 @@ impl<'a> Tx<'a> {
             plain: store.plain,
             appended: None,
             counted: (0, 0),
+            place: None,
             read: Vec::new(),
         })
     }

@@ -119,7 +119,8 @@ fn use_case(town: &mut Town, on: usize, step: &Step, n: &mut Numbers, mark: &str
         }
         What::EditTemplate => {
             let file = town.places(on)?.templates().join("feature.toml");
-            let old = fs::read_if_there(&file)?.unwrap_or_default();
+            let old =
+                fs::read_if_there(&file)?.unwrap_or_else(|| include_bytes!("../../../templates/feature.toml").to_vec());
             town.be_on(on);
             fs::create_dir_all(&town.places(on)?.templates())?;
             fs::replace(&file, &[old, format!("# {mark}\n").into_bytes()].concat())?;

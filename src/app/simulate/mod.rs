@@ -32,7 +32,7 @@ use crate::sys::simulated::Simulated;
 use crate::sys::{env, fs, random, world};
 
 /// How often all machines sync at the end before they must agree.
-const MOST_ROUNDS: usize = 5;
+const MOST_ROUNDS: usize = 8;
 /// How many runs may be spent on finding a shorter schedule of one that failed.
 const MOST_ATTEMPTS: usize = 200;
 /// How many failing seeds are shortened; the others are shown as they are.
