@@ -108,7 +108,8 @@ pub fn create(session: &mut Session, wish: Wish) -> Result<OrderId, Fault> {
 /// the `id` or `ref` they carry.
 pub fn create_batch(session: &mut Session, file: &str, text: &str, allow_secret: bool) -> Result<Vec<OrderId>, Fault> {
     let mut wishes = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+    for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate().filter(|(_, l)| !l.trim().is_empty())
+    {
         let at = |message: String| Fault::usage(format!("{file}, line {}: {message}", number + 1));
         let map = crate::wire::json::object(line.as_bytes()).map_err(at)?;
         wishes.push((number + 1, batch_wish(&map, allow_secret).map_err(at)?));

@@ -26,27 +26,26 @@ impl Body {
     pub fn read(&self) -> Result<Option<String>, Fault> {
         match (&self.body, &self.file) {
             (Some(text), _) => Ok(Some(text.clone())),
-            (None, Some(file)) if file == Path::new("-") => standard_input().map(Some),
-            (None, Some(file)) => {
-                let bytes = fs::read(file)?;
-                text(&file.display().to_string(), bytes).map(Some)
-            }
+            (None, Some(file)) => read(file, LONGEST_BODY).map(Some),
             (None, None) => Ok(None),
         }
     }
 }
 
-/// Reads no more than what would be refused anyway.
-fn standard_input() -> Result<String, Fault> {
-    let mut bytes = Vec::new();
-    let most = u64::try_from(LONGEST_BODY).unwrap_or(u64::MAX) + 1;
-    std::io::stdin().lock().take(most).read_to_end(&mut bytes)?;
-    text("standard input", bytes)
-}
-
-fn text(place: &str, bytes: Vec<u8>) -> Result<String, Fault> {
+/// A file as text; `-` is standard input. No more is read than what is refused anyway: `most` bytes, and one.
+pub fn read(path: &Path, most: usize) -> Result<String, Fault> {
+    let is_input = path == Path::new("-");
+    let place = if is_input { "standard input".to_owned() } else { path.display().to_string() };
+    let bytes = if is_input {
+        let (mut bytes, limit) = (Vec::new(), u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1));
+        let taken = std::io::stdin().lock().take(limit).read_to_end(&mut bytes);
+        taken.map_err(|e| Fault::failed(format!("cannot read standard input: {}", fs::plain(&e))))?;
+        bytes
+    } else {
+        fs::read_following(path, most).map_err(|e| Fault::failed(format!("cannot read {e}")))?
+    };
     // A character that was cut at the limit is too long in any case.
-    let fits = bytes.len() <= LONGEST_BODY;
+    let fits = bytes.len() <= most;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text),
         Err(e) if fits => {

@@ -28,7 +28,13 @@ pub struct Args {
 impl Args {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
         let Some(dir) = self.dir else { return show(ctx) };
-        fs::create_dir_all(&dir)?;
+        if !fs::is_folder(&dir) {
+            let page = dir.display().to_string();
+            let fault = Fault::not_found(format!("there is no folder {page} to write the pages to"));
+            return Err(fault
+                .hint(format!("make it first: mkdir -p {page}"))
+                .hint("to read of a command: git vermas help COMMAND"));
+        }
         let mut written = Vec::new();
         for (name, bytes) in pages() {
             let path = dir.join(name);

@@ -51,10 +51,12 @@ fn summary(s: &Status, past: bool) -> Table {
     line("state", &state(s, past));
     let o = &s.orders;
     let mut orders = format!(
-        "{} open ({} ready, {} blocked), {} assigned, {} in progress, {} closed",
-        o.open, o.ready, o.blocked, o.assigned, o.in_progress, o.closed
+        "{} open ({} ready), {} assigned, {} in progress, {} closed",
+        o.open, o.ready, o.assigned, o.in_progress, o.closed
     );
     o.other.iter().for_each(|(status, count)| orders.push_str(&format!(", {count} {status}")));
+    // Whatever their status.
+    orders.push_str(&format!("; {} blocked", o.blocked));
     line("orders", &orders);
     line("mail", &if s.mail.unread == 0 { "nothing unread".to_owned() } else { format!("{} unread", s.mail.unread) });
     table

@@ -8,7 +8,7 @@ use crate::app::fault::Fault;
 use crate::app::undo::{self, How, Undone};
 use crate::ui::{Cell, Column, Label, Table};
 
-/// Undo the last command, or what a commit or an event did, by changes that bring it back
+/// Undo the last command, a commit or an event, by changes that bring back what was
 ///
 /// History is never rewritten: undoing records new events, and can itself be undone, so that a second undo in a row does
 /// the first command again. Without an argument it is the last command of the one who asks, on this machine. A commit of
@@ -57,7 +57,7 @@ fn table(undone: &Undone) -> Table {
     let mut table =
         Table::new([Column::left("ID"), Column::left("FIELD"), Column::elastic("CHANGE"), Column::left("TITLE")]);
     for part in &undone.parts {
-        for c in &part.changes {
+        for c in part.changes.iter().filter(|c| c.from != c.to) {
             table.row([
                 Cell::new(Label::Id, &part.id),
                 Cell::plain(&c.field),

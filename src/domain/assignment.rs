@@ -45,7 +45,8 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, BadTarget> {
         let bad = || BadTarget(quoted(text));
-        let (kind, id) = text.trim().split_once(':').ok_or_else(bad)?;
+        // Some editors put a mark of the byte order before a text.
+        let (kind, id) = text.trim_start_matches('\u{feff}').trim().split_once(':').ok_or_else(bad)?;
         if !REF_TYPES.contains(&kind) {
             return Err(bad());
         }

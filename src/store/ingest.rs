@@ -58,6 +58,7 @@ impl Tx<'_> {
                 // What the texts on disk have is newer, and is compared with the branch anew.
                 self.cache.db.execute_batch("DELETE FROM texts")?;
             } else if !self.rebuilt {
+                self.take_out_texts(&built.tip)?;
                 self.take_in_texts()?;
             }
             built.tip = tip;

@@ -1,6 +1,6 @@
 //! Opening the state, and reading it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
@@ -128,7 +128,10 @@ impl Store {
 
     /// Things the person should be told, once.
     pub fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.warnings)
+        let mut said = BTreeSet::new();
+        let mut all = std::mem::take(&mut self.warnings);
+        all.retain(|w| said.insert(w.clone()));
+        all
     }
 
     /// The present state. Takes in first what others left; where the disk cannot be written, what was there before.

@@ -258,7 +258,13 @@ impl Tx<'_> {
             self.cache.db.prepare_cached("DELETE FROM files WHERE name=?")?.execute([name])?;
             return Ok(true);
         };
-        let stamp = fs::replace_stamped(&path, format!("{t}\n").as_bytes(), false).map_err(StoreError::io(what))?;
+        let wanted = format!("{t}\n").into_bytes();
+        // One that says so already keeps its time: by that it is told from what somebody else wrote.
+        let stands = there.filter(|_| fs::read(&path).is_ok_and(|bytes| bytes == wanted));
+        let stamp = match stands.and_then(|s| s.unchanged_at(&path)) {
+            Some(stamp) => Some(stamp),
+            None => fs::replace_stamped(&path, &wanted, false).map_err(StoreError::io(what))?,
+        };
         self.cache
             .db
             .prepare_cached("INSERT OR REPLACE INTO files(name, agent, content, stamp) VALUES(?,?,?,?)")?
@@ -361,6 +367,43 @@ mod tests {
             })
             .unwrap();
         assert!(store.view().unwrap().order(&"wo-py1".parse().unwrap()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_record_that_came_with_its_event_is_the_last_one_of_the_list() {
+        let (_dir, mut store) = crate::store::fresh();
+        let at = |minutes: i64| {
+            crate::domain::Timestamp::from_millis(crate::sys::clock::now_millis() + minutes * 60_000).to_string()
+        };
+        let created = |id: &str, time: &str| {
+            let data = format!("{{\"work_order_id\":\"wo-{id}\",\"title\":\"{id}\"}}");
+            format!(
+                "{{\"event_id\":\"evt-{id}\",\"event_type\":\"work_order.created\",\"timestamp\":\"{time}\",\"actor\":\"py\",\"data\":{data}}}\n"
+            )
+        };
+        let append = |path: &std::path::Path, bytes: &[u8]| {
+            fs::append(&mut fs::open_append_shared(path).unwrap(), bytes).unwrap();
+        };
+        let look = |store: &mut Store| {
+            store
+                .with_state::<_, StoreError>(|tx| tx.finish().and_then(|_| tx.project()).and_then(|()| tx.finish()))
+                .unwrap();
+        };
+        let (log, list) = (store.places.log(), store.places.orders());
+        append(&log, created("first", &at(1)).as_bytes());
+        look(&mut store);
+        let last = created("last", &at(3));
+        append(&log, last.as_bytes());
+        append(
+            &list,
+            &crate::wire::projection::of(&crate::wire::line::events_in(last.trim().as_bytes())).orders_bytes(),
+        );
+        look(&mut store);
+        append(&log, created("between", &at(2)).as_bytes());
+        look(&mut store);
+        let text = String::from_utf8(fs::read(&list).unwrap()).unwrap();
+        let places = ["first", "between", "last"].map(|id| text.find(&format!("\"wo-{id}\"")).unwrap());
+        assert!(places.is_sorted(), "{text}");
     }
 
     #[test]

@@ -311,6 +311,28 @@ impl Tx<'_> {
         self.tip.map_or(Ok(()), |tip| self.take_in_texts_of(tip))
     }
 
+    /// Takes away what somebody took off the branch since it was `seen`, and nobody has changed here. Only where the branch went
+    /// on from there: one that was put back to an earlier state lacks what came later.
+    pub(super) fn take_out_texts(&mut self, seen: &str) -> Result<()> {
+        let seen = crate::git::objects::parse_oid(seen);
+        let Some((tip, seen)) =
+            self.tip.zip(seen).filter(|(tip, seen)| self.repo.merge_base(*tip, *seen) == Some(*seen))
+        else {
+            return Ok(());
+        };
+        let (old, new) = (self.repo.commit(seen)?.tree, self.repo.commit(tip)?.tree);
+        let gone = differing(self.repo, old, new)?.into_iter().filter(|(_, (old, new))| old.is_some() && new.is_none());
+        for (path, (was, _)) in gone.filter(|(path, _)| !path.starts_with("evidence/")) {
+            let file = self.places.work.join(&path);
+            let was = was.and_then(|oid| self.repo.blob(oid).ok());
+            if was.is_some() && fs::read(&file).ok() == was && !passes_link(self.places, &path) {
+                fs::remove_file(&file).map_err(StoreError::io(format!("take away .work/{path}")))?;
+                self.note_text(&path, None)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The same from another commit, where the branch is gone too and will be put back from that one.
     pub(super) fn take_in_texts_of(&mut self, tip: Oid) -> Result<()> {
         let (mut new, mut on_disk, mut left) = (0, 0, 0);

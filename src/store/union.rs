@@ -105,7 +105,8 @@ impl Store {
         let commit = self.commit_on(&load, &on, Some(ours))?;
         self.settle(&load, Some(&commit))?;
         // The joined texts reach the disk now: an edit of what stood there before would take the other side's back.
-        self.with_state(|tx| tx.take_in_texts())?;
+        let before = ours.to_string();
+        self.with_state(|tx| tx.take_out_texts(&before).and_then(|()| tx.take_in_texts()))?;
         Ok(Merged { tip: Some(commit.oid), arrived, kept_both })
     }
 

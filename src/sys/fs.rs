@@ -96,6 +96,15 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path).map_err(|e| named(path, &e))
 }
 
+/// Reads a file that a person names, following links, up to `most` bytes and one more: a pipe or a device, too.
+pub fn read_following(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    let read = File::open(path).and_then(|f| f.take(limit).read_to_end(&mut bytes));
+    read.map(|_| bytes).map_err(|e| named(path, &e))
+}
+
 /// Whether what stands at a path can be read: an error where the system or the disk refuses, and none where nothing is
 /// there, or no file.
 pub fn check_readable(path: &Path) -> io::Result<()> {
@@ -370,6 +379,12 @@ pub fn metadata(path: &Path) -> io::Result<std::fs::Metadata> {
 /// Whether something is there, a dangling link included.
 pub fn exists(path: &Path) -> bool {
     metadata(path).is_ok()
+}
+
+/// Whether a folder is there, also by a link.
+pub fn is_folder(path: &Path) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    std::fs::metadata(path).is_ok_and(|m| m.is_dir())
 }
 
 /// Whether a file stands under another name, too.

@@ -152,3 +152,130 @@ fn said_of(p: &Place, args: &[&str]) -> String {
     assert!(fine, "{text}");
     text
 }
+
+/// Whether an order can be seen, whatever has been taken away.
+fn is_seen(p: &Place, id: &str) -> bool {
+    said(p, &["wo", "show", id]).0
+}
+
+#[test]
+fn what_waits_for_a_git_gc_outlives_the_loss_of_our_folders_while_it_runs_and_after() {
+    let p = Place::new();
+    p.said(&["wo", "create", "before"]);
+    let gc = p.path.join(".git/gc.pid");
+    for ends_first in [true, false] {
+        let mut running = Running::start(&p.path, "read x");
+        let host = scrubbed("hostname", &p.path).output().unwrap().stdout;
+        std::fs::write(&gc, format!("{} {}", running.0.id(), String::from_utf8_lossy(&host))).unwrap();
+        let (fine, text) = said(&p, &["wo", "create", "meanwhile"]);
+        let id = text.lines().find(|l| l.starts_with("wo-")).unwrap().to_owned();
+        assert!(fine && text.contains("git gc is at work"), "{text}");
+        if ends_first {
+            running.0.kill().unwrap();
+            running.0.wait().unwrap();
+            std::fs::remove_file(&gc).unwrap();
+            // Whoever only looks takes what waited to the branch.
+            assert!(said(&p, &["wo", "list"]).0);
+            assert!(p.git(&["log", "--format=%s", "vermas/state"]).contains(&id));
+        }
+        std::fs::remove_dir_all(p.path.join(".work")).unwrap();
+        std::fs::remove_dir_all(p.path.join(".git/vermas")).unwrap();
+        assert!(is_seen(&p, &id), "{ends_first}");
+        let _ = std::fs::remove_file(&gc);
+    }
+}
+
+#[test]
+fn mending_the_branch_does_not_set_the_copy_back() {
+    let p = Place::new();
+    let (lock, branch) =
+        (p.path.join(".git/refs/heads/vermas/state.lock"), p.path.join(".git/refs/heads/vermas/state"));
+    std::fs::write(&lock, "").unwrap();
+    let (fine, text) = said(&p, &["wo", "create", "in the copy"]);
+    assert!(fine && text.contains("not yet on"), "{text}");
+    let id = text.lines().find(|l| l.starts_with("wo-")).unwrap();
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::write(&branch, "").unwrap();
+    // A command that is killed in the middle of it: whichever point it is at, the copy has it.
+    for point in 1..12 {
+        let mut killed = p.vermas(&["wo", "create", "killed"]);
+        killed.env("VERMAS_FAULT", format!("kill:{point}")).output().unwrap();
+        let copy = p.git(&["grep", "-c", id, "refs/vermas/backup", "--", "events"]);
+        assert!(!copy.is_empty(), "killed at {point}");
+    }
+    assert!(is_seen(&p, id));
+}
+
+#[test]
+fn a_copy_that_cannot_be_moved_keeps_nothing_from_the_branch() {
+    for spoil in ["touch .git/refs/vermas/backup.lock", "git symbolic-ref refs/vermas/backup refs/heads/main"] {
+        let p = Place::new();
+        let main = p.git(&["rev-parse", "main"]);
+        assert!(scrubbed("sh", &p.path).args(["-c", spoil]).status().unwrap().success());
+        let (fine, text) = said(&p, &["wo", "create", "on the branch"]);
+        let id = text.lines().find(|l| l.starts_with("wo-")).unwrap();
+        assert!(fine && p.git(&["log", "--format=%s", "vermas/state"]).contains(id), "{spoil}: {text}");
+        assert_eq!(p.git(&["rev-parse", "main"]), main, "{spoil}");
+    }
+}
+
+#[test]
+fn what_is_recorded_is_published_although_our_own_folder_goes_meanwhile() {
+    let p = Place::new();
+    let private = p.path.join(".git/vermas");
+    let publishing = std::fs::File::open(private.join("publish.lock")).unwrap();
+    publishing.lock().unwrap();
+    let size = || std::fs::metadata(p.work("events.jsonl")).unwrap().len();
+    let before = size();
+    let mut create = scrubbed(binary(), &p.path);
+    let mut create = create.args(["wo", "create", "victim"]).stdout(Stdio::null()).spawn().unwrap();
+    while size() == before {
+        assert_eq!(create.try_wait().unwrap(), None);
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    std::fs::remove_dir_all(&private).unwrap();
+    assert!(create.wait().unwrap().success());
+    drop(publishing);
+    std::fs::remove_dir_all(p.path.join(".work")).unwrap();
+    assert!(p.said(&["wo", "list"]).contains("victim"));
+}
+
+#[test]
+fn who_looks_sees_the_state_although_our_own_folder_is_taken_away_again_and_again() {
+    let p = Place::new();
+    let id = p.order("there").to_string();
+    let private = p.path.join(".git/vermas");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = std::fs::remove_dir_all(&private);
+                std::thread::sleep(std::time::Duration::from_millis(7));
+            }
+        });
+        let codes: Vec<_> = (0..25).map(|_| p.vermas(&["wo", "show", &id]).output().unwrap().status.code()).collect();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(!codes.contains(&Some(3)), "{codes:?}");
+    });
+}
+
+#[test]
+fn in_a_repository_with_reftable_revisions_have_names_and_no_symbolic_ref_is_followed() {
+    let dir = crate::place::scratch();
+    let (made, _) = crate::place::try_git(dir.path(), &["init", "-q", "-b", "main", "--ref-format=reftable", "app"]);
+    if !made {
+        // A git that does not know it.
+        return;
+    }
+    let path = dir.path().join("app");
+    crate::place::git(&path, &["commit", "-q", "--allow-empty", "-m", "begin"]);
+    let p = Place { dir, path };
+    p.said(&["init"]);
+    p.said(&["wo", "create", "A"]);
+    assert!(p.said(&["wo", "list", "--at", "vermas/state"]).contains("A"));
+    assert!(!said(&p, &["wo", "list", "--at", "vermas/state~1"]).1.contains("  A  "));
+    let main = p.git(&["rev-parse", "main"]);
+    p.git(&["symbolic-ref", "refs/vermas/backup", "refs/heads/main"]);
+    p.said(&["wo", "create", "B"]);
+    assert_eq!(p.git(&["rev-parse", "main"]), main);
+}

@@ -15,7 +15,7 @@ fn a_fresh_factory_has_free_workers_and_nothing_to_do() {
         out,
         format!(
             "factory  app in {}\nyou      ceo\nstate    vermas/state, never synced with origin\n\
-             orders   0 open (0 ready, 0 blocked), 0 assigned, 0 in progress, 0 closed\nmail     nothing unread\n\n\
+             orders   0 open (0 ready), 0 assigned, 0 in progress, 0 closed; 0 blocked\nmail     nothing unread\n\n\
              Workers\nslot0  free\nslot1  free\nslot2  free\nslot3  free\nslot4  free\n",
             place.display()
         )

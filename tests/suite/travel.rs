@@ -175,3 +175,25 @@ fn the_history_of_an_order_says_who_changed_what_and_why() {
     let then = desk.json(&["wo", "show", &id, "--history", "--at", "vermas/state~3"]);
     assert_eq!(then["history"].as_array().unwrap().len(), 2, "{then}");
 }
+
+#[test]
+fn a_past_state_holds_what_its_events_came_after_whatever_the_clocks_said() {
+    let desk = Desk::new();
+    let id = desk.order("One");
+    let ahead = git_vermas::domain::Timestamp::from_millis(git_vermas::sys::clock::now_millis() + 30 * 3_600_000);
+    let created = event(&desk, "work_order.created")["event_id"].as_str().unwrap().to_owned();
+    let theirs = serde_json::json!({"event_id": "evt-ahead", "event_type": "work_order.updated", "timestamp": ahead,
+        "actor": "py", "prev": [created], "data": {"work_order_id": id, "changes": {"title": "Ahead"}}});
+    let log = desk.path.join(".work/events.jsonl");
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, format!("{text}{theirs}\n")).unwrap();
+    assert_eq!(desk.run(&["wo", "update", &id, "--title", "Three"]).code, 0);
+    for at in ["now", "0s"] {
+        let shown = desk.json(&["wo", "show", &id, "--at", at]);
+        assert_eq!(
+            (&shown["title"], shown["conflicts"].as_array().map_or(0, Vec::len)),
+            (&"Three".into(), 0),
+            "{shown}"
+        );
+    }
+}

@@ -10,6 +10,7 @@ use crate::app::{Session, orders};
 use crate::cli::{Context, complete};
 use crate::domain::OrderId;
 use crate::domain::decide::order::Changes;
+use crate::domain::text::quoted;
 
 /// Shows the orders that a command changed: one as an object, several as an array.
 pub(super) fn changed(ctx: &Context, session: &mut Session, done: &[(OrderId, bool)], word: &str) -> Result<(), Fault> {
@@ -98,6 +99,9 @@ impl Update {
         };
         if is_empty(&wish) {
             return Err(Fault::usage("nothing to change was given").hint("git vermas wo update -h"));
+        }
+        if let Some(both) = wish.add_labels.iter().find(|l| wish.remove_labels.contains(l)) {
+            return Err(Fault::usage(format!("the label {} is to be added and to be removed", quoted(both))));
         }
         let done = orders::update(&mut session, &self.ids, &wish)?;
         changed(ctx, &mut session, &done, "updated")

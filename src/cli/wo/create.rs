@@ -87,10 +87,19 @@ impl Args {
     }
 }
 
+/// How much one batch may hold, in bytes: some hundred thousand orders.
+const LARGEST_BATCH: usize = 256 << 20;
+
 fn batch(ctx: &Context, file: &std::path::Path, allow_secret: bool) -> Result<(), Fault> {
     let mut session = ctx.session()?;
-    let text = super::read_text(file)?;
+    let text = crate::cli::body::read(file, LARGEST_BATCH)?;
     let name = if file == std::path::Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
+    if text.len() > LARGEST_BATCH {
+        let most = LARGEST_BATCH >> 20;
+        return Err(
+            Fault::usage(format!("{name} holds more than {most} MiB")).hint("create the orders in several batches")
+        );
+    }
     let ids = orders::create_batch(&mut session, &name, &text, allow_secret)?;
     ctx.ui.recorded("all of it");
     if ctx.ui.is_json() {

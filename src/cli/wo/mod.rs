@@ -11,6 +11,7 @@ pub(super) use history::changes;
 
 use super::Context;
 use crate::app::fault::Fault;
+use crate::domain::text::LONGEST_BODY;
 
 /// Create, find and change work orders
 ///
@@ -81,18 +82,10 @@ pub fn text_from(given: Option<String>, file: Option<&std::path::Path>) -> Resul
     match (given, file) {
         (Some(_), Some(_)) => Err(Fault::usage("text was given twice, on the line and by a file")),
         (Some(t), None) => Ok(Some(t)),
-        (None, Some(p)) => read_text(p).map(Some),
+        (None, Some(p)) => {
+            let text = super::body::read(p, LONGEST_BODY)?;
+            Ok(Some(text.trim_end_matches('\n').to_owned()))
+        }
         (None, None) => Ok(None),
     }
-}
-
-/// A file as text; `-` is standard input.
-pub fn read_text(path: &std::path::Path) -> Result<String, Fault> {
-    let text = if path == std::path::Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
-            .map_err(|e| Fault::failed(format!("cannot read standard input: {e}")))?
-    } else {
-        crate::sys::fs::read_to_string(path).map_err(|e| Fault::failed(format!("cannot read {e}")))?
-    };
-    Ok(text.trim_end_matches('\n').to_owned())
 }

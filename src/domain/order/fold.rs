@@ -279,6 +279,15 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_number_counts_however_it_is_written() {
+        for (written, counts) in [(json!(1.0), 1), (json!(3), 3), (json!(1.5), 2), (json!("1"), 2), (json!(null), 2)] {
+            let data = json!({"work_order_id": "wo-1", "title": "T", "priority": written});
+            let f: Folded<Order> = fold(vec![event("work_order.created", 1, "e1", None, data)]);
+            assert_eq!((f.state.priority(), &f.state.record()["priority"]), (counts, &json!(counts)), "{written}");
+        }
+    }
+
+    #[test]
     fn a_record_always_has_the_required_fields() {
         let r = order(vec![created()]).record();
         for f in

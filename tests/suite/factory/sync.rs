@@ -478,3 +478,58 @@ fn a_namespace_that_a_server_serves_is_nothing_to_us() {
     assert_eq!(p.git(&["for-each-ref", "refs/namespaces"]), "");
     assert!(p.git(&["log", "-1", "--format=%s", "vermas/state"]).ends_with("here"));
 }
+
+#[test]
+fn what_was_fetched_last_is_the_remote_s_state_and_a_template_that_was_just_removed_stays_removed() {
+    let (p, b) = two();
+    let id = p.create("One");
+    sync(&p, &p.app);
+    sync(&p, &b);
+    p.vermas_in(&b, &["wo", "update", &id, "--title", "Two"]).ok();
+    std::fs::remove_file(b.join(".work/templates/bugfix.toml")).unwrap();
+    sync(&p, &b);
+    assert!(!p.git_in(&b, &["ls-tree", "-r", "--name-only", "vermas/state"]).contains("bugfix"));
+    sync(&p, &p.app);
+    for work in [p.work(), b.join(".work")] {
+        let left: Vec<_> = std::fs::read_dir(work.join("templates")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(
+            left,
+            ["feature.toml"],
+            "{}: {}",
+            work.display(),
+            p.git(&["log", "--oneline", "--graph", "vermas/state"])
+        );
+    }
+    assert!(p.vermas(&["wo", "list", "--at", "origin/vermas/state"]).ok().contains("Two"));
+}
+
+#[test]
+fn several_syncs_of_one_clone_at_once_take_turns() {
+    let (p, b) = two();
+    for round in 0..3 {
+        p.vermas_in(&b, &["wo", "create", &format!("news {round}")]).ok();
+        sync(&p, &b);
+        let spawn = || p.command_in(&p.app, &["sync"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let running: Vec<_> = (0..4).map(|_| spawn()).collect();
+        for said in running.into_iter().map(|r| r.wait_with_output().unwrap()) {
+            assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        }
+    }
+    are_same(&p, &p.app, &b);
+}
+
+#[test]
+fn an_assignment_that_a_commit_by_hand_left_on_the_branch_is_named_and_put_right() {
+    let (p, _) = two();
+    let id = p.create("One");
+    sync(&p, &p.app);
+    let there = p.root().join("by hand");
+    p.git(&["worktree", "add", "-q", there.to_str().unwrap(), "vermas/state"]);
+    std::fs::write(there.join(".assignment-ceo"), format!("work_order:{id}\n")).unwrap();
+    p.git_in(&there, &["add", ".assignment-ceo"]);
+    p.git_in(&there, &["commit", "-q", "--no-verify", "-m", "by hand"]);
+    let said = p.vermas(&["fsck"]);
+    assert!(format!("{said:?}").contains(".assignment-ceo: not what the events say"), "{said:?}");
+    sync(&p, &p.app);
+    assert!(!p.git(&["ls-tree", "--name-only", "vermas/state"]).contains("assignment"));
+}
