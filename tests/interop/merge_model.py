@@ -259,7 +259,8 @@ def is_text_or_null(value: object) -> bool:
 
 
 def is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer() and abs(value) <= 2**53)
+    return whole and not isinstance(value, bool)
 
 
 #: Fields that one write sets, with what their value may be. Others are ignored.
@@ -404,7 +405,7 @@ class Order:
                 if ORDER_FIELDS[name](value):
                     if name == "assignee":
                         self.decided = by
-                    self.fields[name].write(by, value)
+                    self.fields[name].write(by, int(value) if name == "priority" else value)
             elif name == "labels" and isinstance(value, list):
                 self.labels.changed = by
                 self.labels.replace(by, {label: {} for label in texts(value)})
