@@ -318,18 +318,17 @@ impl Store {
         let copy = RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup };
         let Err(e) = self.move_refs_noted(&[branch.clone(), copy], message) else { return Ok(()) };
         // Where it is the copy that cannot be moved, the branch moves alone.
-        match e {
-            StoreError::Repo(RepoError::Moved { name }) if name != Places::BACKUP_REF => {
-                Err(RepoError::Moved { name }.into())
-            }
-            e if e.is_unknown() || self.repo.ref_target(&self.places.state_ref)? != old => Err(e),
-            e => {
-                self.move_refs_noted(&[branch], message).map_err(|_| e)?;
-                self.warnings
-                    .push(format!("the copy of the branch at {} could not be moved along", Places::BACKUP_REF));
-                Ok(())
-            }
+        let is_of_branch = match &e {
+            StoreError::Repo(
+                RepoError::Moved { name } | RepoError::Locked { name, .. } | RepoError::InTheWay { name, .. },
+            ) => name != Places::BACKUP_REF,
+            e => e.is_unknown() || self.repo.ref_target(&self.places.state_ref).ok() != Some(old),
+        };
+        if is_of_branch || self.move_refs_noted(&[branch], message).is_err() {
+            return Err(e);
         }
+        self.warnings.push(format!("the copy of the branch at {} could not be moved along", Places::BACKUP_REF));
+        Ok(())
     }
 
     /// Writes the objects of a commit and syncs them, and the log with them where that is still to be done. No ref moves.
@@ -386,6 +385,7 @@ impl Store {
         self.made = commit.map(|c| c.oid).or(self.made);
         let texts = &load.texts;
         let prepare = |cache: &Cache| -> Result<()> {
+            cache.db.prepare_cached("DELETE FROM meta WHERE k=?")?.execute([super::cache::WAITING])?;
             if let Some(c) = commit {
                 let mut at = offsets.iter().zip(events);
                 let mut all_there = true;
@@ -408,7 +408,6 @@ impl Store {
                     cache.set_built(&built)?;
                 }
                 Self::count_commit(cache)?;
-                cache.db.prepare_cached("DELETE FROM meta WHERE k=?")?.execute([super::cache::WAITING])?;
                 let (bytes, commits) = Self::since_checkpoint(cache)?;
                 let (bytes, commits) = if checkpointed { (0, 0) } else { (bytes + written, commits + 1) };
                 cache.set_meta("since_checkpoint", &format!("{bytes} {commits}"))?;

@@ -118,8 +118,11 @@ impl Tx<'_> {
         let failed = |e| StoreError::io(format!("write .work/{}", table.file_name()))(e);
         fs::remove_file(new).map_err(failed)?;
         let path = self.path_of(table);
-        if let (Some(known), Some(seen)) = (self.known_stamp(table)?, self.cache.meta(table.seen_key())?) {
-            let name = format!("{}-{}-{seen}-{}-{}", table.name(), known.inode, self.now_ms, known.mtime_ns);
+        if let Some(old) = Stamp::of(&path) {
+            let known = self.known_stamp(table)?.filter(|k| k.inode == old.inode);
+            let seen = self.cache.meta(table.seen_key())?.filter(|_| known.is_some()).unwrap_or_else(|| "0".to_owned());
+            let changed_ns = known.map_or(0, |k| k.mtime_ns);
+            let name = format!("{}-{}-{seen}-{}-{changed_ns}", table.name(), old.inode, self.now_ms);
             let _ = fs::hard_link(&path, &self.places.retired().join(name));
         }
         let beside = path.with_file_name(format!(".{}.laid-out", table.file_name()));

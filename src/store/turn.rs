@@ -16,6 +16,8 @@ const PUBLISH_WAIT: Duration = Duration::from_secs(60);
 const LOOK_WAIT: Duration = Duration::from_millis(100);
 /// The shortest mean pause before the next look at whether somebody else has published.
 const POLL: Duration = Duration::from_millis(1);
+/// How long a command waits, while a `git gc` runs, to put its events where the copy of the branch is.
+const COPY_WAIT: Duration = Duration::from_secs(5);
 /// How long whoever needs the branch itself waits for a `git gc`.
 const COLLECTING_WAIT: Duration = Duration::from_secs(10);
 /// How many events wait to be published where the log is enough for now.
@@ -34,7 +36,9 @@ impl Store {
             self.sync_log()?;
             if collecting {
                 // What it may take away is at worst the copy; the log alone could be emptied.
-                if let Err(e) = self.back_up()
+                let turn = lock::acquire(&self.places.publish_lock(), COPY_WAIT);
+                if let Ok(Some(_lock)) = turn
+                    && let Err(e) = self.back_up()
                     && e.is_unknown()
                 {
                     return Err(e);

@@ -383,7 +383,6 @@ pub fn exists(path: &Path) -> bool {
 
 /// Whether a folder is there, also by a link.
 pub fn is_folder(path: &Path) -> bool {
-    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
     std::fs::metadata(path).is_ok_and(|m| m.is_dir())
 }
 

@@ -14,6 +14,8 @@ use super::clock::{Deadline, Stopwatch, sleep};
 /// Between two attempts goes this part of the time waited so far: who has waited for long stands in a crowd, of which
 /// another finds the lock free, and all would spend more on looking than on their work.
 const PART_OF_WAIT: u32 = 16;
+/// How often a lock file that does not stand under its name any more is opened again.
+const MOST_REOPENED: usize = 16;
 const SHORTEST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
@@ -30,10 +32,11 @@ impl FileLock {
 
 /// Opens (creating it, mode 0600) and takes the lock if it is free; `None` when another process holds it.
 pub fn try_acquire(path: &Path) -> io::Result<Option<FileLock>> {
+    let mut rounds = 0..MOST_REOPENED;
     loop {
         let file = open(path)?;
         match file.try_lock() {
-            Ok(()) if is_at(path, &file) => return Ok(Some(FileLock(file))),
+            Ok(()) if is_at(path, &file) || rounds.next().is_none() => return Ok(Some(FileLock(file))),
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(e)) => return Err(e),
@@ -43,11 +46,11 @@ pub fn try_acquire(path: &Path) -> io::Result<Option<FileLock>> {
 
 /// Waits for the lock, polling; `None` when `limit` has passed.
 pub fn acquire(path: &Path, limit: Duration) -> io::Result<Option<FileLock>> {
-    let mut file = open(path)?;
+    let (mut file, mut rounds) = (open(path)?, 0..MOST_REOPENED);
     let (deadline, waited) = (Deadline::after(limit), Stopwatch::start());
     loop {
         match file.try_lock() {
-            Ok(()) if is_at(path, &file) => return Ok(Some(FileLock(file))),
+            Ok(()) if is_at(path, &file) || rounds.next().is_none() => return Ok(Some(FileLock(file))),
             Ok(()) => file = open(path)?,
             Err(TryLockError::Error(e)) => return Err(e),
             Err(TryLockError::WouldBlock) if deadline.passed() => return Ok(None),
