@@ -24,7 +24,14 @@ pub(super) enum Whence {
     /// Behind the end of a file that was replaced: it changes a known record only where it says that it is newer.
     Behind,
     /// In a file that was replaced at that time (milliseconds), and written over since: whoever did that saw what stood there.
-    Replaced(i64),
+    /// While somebody may be writing, a line that cannot be read is not spoken of.
+    Replaced { since: i64, last: bool },
+}
+
+impl Whence {
+    fn is_final(self) -> bool {
+        !matches!(self, Self::Replaced { last: false, .. })
+    }
 }
 
 /// The two projections that are JSONL files.
@@ -204,9 +211,9 @@ impl Tx<'_> {
         };
         let is_record = |m: &Map<String, Value>| m.get("id").is_some_and(Value::is_string);
         let pieces = wire_json::pieces(text, |text| wire_json::object(text).ok().filter(is_record));
-        if pieces.whole.is_empty() {
+        if pieces.whole.is_empty() && whence.is_final() {
             self.set_aside(table.file_name(), number, text, &reason)?;
-        } else {
+        } else if whence.is_final() {
             for torn in pieces.torn {
                 self.set_aside(table.file_name(), number, torn, "a torn line; the record beside it was taken")?;
             }
@@ -226,7 +233,10 @@ impl Tx<'_> {
         seen: &mut BTreeSet<String>,
         whence: Whence,
     ) -> Result<()> {
-        let faulty = |tx: &mut Self, reason: &str| tx.set_aside(table.file_name(), number, text, reason);
+        let faulty = |tx: &mut Self, reason: &str| match whence.is_final() {
+            true => tx.set_aside(table.file_name(), number, text, reason),
+            false => Ok(()),
+        };
         let Some(id) = map.get("id").and_then(Value::as_str).and_then(|t| t.parse::<RefId>().ok()) else {
             return faulty(self, "'id' is missing or no valid id");
         };
@@ -327,7 +337,7 @@ impl Tx<'_> {
                 return Ok(record::changed_order(&seen, line));
             }
         }
-        if let Whence::Replaced(since) = whence {
+        if let Whence::Replaced { since, .. } = whence {
             // Whatever has changed since, it was not to be seen there.
             let then = Timestamp::from_millis(stated.millis().min(since - 1));
             let base = self.record_at(id, then)?.unwrap_or(current);

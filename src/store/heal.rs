@@ -122,7 +122,7 @@ impl Store {
 
     /// Removes the temporary files of commands that were killed.
     pub(super) fn clear_leftovers(&self) -> Result<()> {
-        for folder in [&self.places.work, &self.places.private] {
+        for folder in [&self.places.work, &self.places.private, &self.places.retired()] {
             leftovers::remove(folder).map_err(StoreError::io("clear what a killed command left"))?;
         }
         Ok(())

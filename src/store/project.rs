@@ -15,6 +15,7 @@ use super::retired::Replaced;
 use super::tx::Tx;
 use crate::domain::AgentId;
 use crate::domain::assignment::Target;
+use crate::sys::exchange;
 use crate::sys::fs::{self, Stamp};
 use crate::wire::line;
 
@@ -263,13 +264,42 @@ impl Tx<'_> {
         let stands = there.filter(|_| fs::read(&path).is_ok_and(|bytes| bytes == wanted));
         let stamp = match stands.and_then(|s| s.unchanged_at(&path)) {
             Some(stamp) => Some(stamp),
-            None => fs::replace_stamped(&path, &wanted, false).map_err(StoreError::io(what))?,
+            None => match self.swap_assignment(&path, &wanted, there).map_err(StoreError::io(what))? {
+                Some(stamp) => stamp,
+                None => return Ok(false),
+            },
         };
         self.cache
             .db
             .prepare_cached("INSERT OR REPLACE INTO files(name, agent, content, stamp) VALUES(?,?,?,?)")?
             .execute(params![name, agent.as_str(), t.to_string(), stamp.map(shown)])?;
         Ok(true)
+    }
+
+    /// Puts an assignment file in the place of the one that was looked at; gives its stamp, where nobody has changed it since.
+    /// `None` where somebody wrote there in that very moment: theirs stays.
+    fn swap_assignment(
+        &self,
+        path: &std::path::Path,
+        bytes: &[u8],
+        looked_at: Option<Stamp>,
+    ) -> std::io::Result<Option<Option<Stamp>>> {
+        let Some(looked_at) = looked_at else { return fs::replace_stamped(path, bytes, false).map(Some) };
+        let new = self.places.private.join("assignment.new");
+        fs::replace(&new, bytes)?;
+        let stamp = Stamp::of(&new).unwrap_or_default();
+        match exchange::exchange(&new, path) {
+            Ok(false) => {}
+            Ok(true) if looked_at.unchanged_at(&new).is_some() => fs::remove_file(&new)?,
+            Ok(true) => {
+                exchange::exchange(&new, path)?;
+                fs::remove_file(&new)?;
+                return Ok(None);
+            }
+            Err(e) if exchange::is_impossible(&e) => return fs::replace_stamped(path, bytes, false).map(Some),
+            Err(e) => return Err(e),
+        }
+        Ok(Some(stamp.unchanged_at(path)))
     }
 
     /// Appends to the feed what the log has gained since the last time. A foreign writer feeds its own events itself.

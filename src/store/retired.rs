@@ -53,10 +53,10 @@ impl Name {
 /// Whether nobody has written to any replaced file since it was looked at.
 pub(super) fn are_quiet(places: &Places) -> bool {
     let folder = places.retired();
-    fs::list(&folder).unwrap_or_default().iter().all(|name| {
-        let now = Stamp::of(&folder.join(name));
-        now.is_none_or(|now| Name::parse(name).is_some_and(|n| n.is_quiet(&now)))
-    })
+    // What has another name is no replaced file, but one that a killed command was making.
+    let names = fs::list(&folder).unwrap_or_default();
+    let known = names.iter().filter_map(|name| Some((Name::parse(name)?, Stamp::of(&folder.join(name))?)));
+    known.into_iter().all(|(name, now)| name.is_quiet(&now))
 }
 
 /// What became of a file that was to be replaced.
@@ -228,16 +228,14 @@ impl Tx<'_> {
         let failed = |e| StoreError::io("read a replaced file")(e);
         let file = fs::open_read(path).map_err(failed)?;
         let (mut seen, mut parts, mut is_sound) = (BTreeSet::new(), Parts::from(0), true);
-        let whence = Whence::Replaced(since);
+        let whence = Whence::Replaced { since, last };
         while parts.read(&file).map_err(failed)? {
             for (_, raw) in parts.lines() {
                 let text = raw.trim_ascii();
                 let is_readable = text.is_empty()
                     || quick_id(text).is_some_and(|id| self.shows(table, id, text, whence).unwrap_or(false))
                     || json::record(text).is_ok();
-                if is_readable || last {
-                    self.adopt_line(table, 0, raw, &mut seen, whence)?;
-                }
+                self.adopt_line(table, 0, raw, &mut seen, whence)?;
                 is_sound &= is_readable;
             }
         }
@@ -338,6 +336,17 @@ mod tests {
             let order = store.view().unwrap().order(&touched.parse().unwrap()).unwrap().unwrap();
             assert_eq!(order.comments().count(), 1);
         }
+    }
+
+    #[test]
+    fn a_line_that_is_glued_to_a_torn_one_in_the_old_file_is_taken_at_once() {
+        let (_dir, mut store) = three();
+        let mut old = fs::open_append_shared(&store.places.orders()).unwrap();
+        comment(&mut store, "wo-a");
+        fs::append(&mut old, b"{\"id\":\"wo-torn\",\"ti").unwrap();
+        fs::append(&mut old, b"{\"id\":\"wo-py\",\"title\":\"glued\"}\n").unwrap();
+        assert_eq!(titles(&mut store), "A B C glued ");
+        assert!(store.warnings.is_empty(), "{:?}", store.warnings);
     }
 
     #[test]
