@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::fault::Fault;
 use super::merge_driver::events_in;
+use crate::domain::record::whole_number;
 use crate::git::{Oid, Repo, Staged};
 use crate::store::state_tree;
 use crate::wire::check::{self, Flaw, Part};
@@ -73,7 +74,10 @@ fn of_assignment(said: Option<&String>, new: &[u8]) -> Vec<Flaw> {
 /// The records of a list with the numbers of their lines; of two with one id the last.
 fn by_id(list: &[u8]) -> BTreeMap<String, (usize, Map<String, Value>)> {
     let records = line::complete(list).enumerate().filter_map(|(n, (_, raw))| {
-        let record = json::record(raw).ok()?;
+        let mut record = json::record(raw).ok()?;
+        if let Some(priority) = record.get_mut("priority") {
+            *priority = whole_number(priority).unwrap_or_else(|| priority.take());
+        }
         Some((record.get("id")?.as_str()?.to_owned(), (n + 1, record)))
     });
     records.collect()

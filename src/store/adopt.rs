@@ -16,6 +16,9 @@ use crate::sys::fs::Stamp;
 use crate::sys::readers;
 use crate::wire::json as wire_json;
 
+/// How long a version of a record may still be in the hands of somebody who writes the list anew, in milliseconds.
+const STALE_FOR_MS: i64 = 10_000;
+
 /// Where a line of a projection was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whence {
@@ -311,7 +314,7 @@ impl Tx<'_> {
         if !first && stated.is_none_or(|t| t <= order.updated_at()) {
             return Ok(Vec::new());
         }
-        let current = order.record();
+        let (current, current_changed) = (order.record(), order.updated_at());
         if record::changed_order(&current, line).is_empty() {
             // So it is already: a command that was killed had written the line, and what it knew of that is lost.
             return Ok(Vec::new());
@@ -338,14 +341,26 @@ impl Tx<'_> {
             }
         }
         if let Whence::Replaced { since, .. } = whence {
-            // Whatever has changed since, it was not to be seen there.
-            let then = Timestamp::from_millis(stated.millis().min(since - 1));
-            let base = self.record_at(id, then)?.unwrap_or(current);
+            // What has replaced the file was not to be seen in it: of what it may have shown, what is the most like the line.
+            let then = self.versions_between(id, since - STALE_FOR_MS, since)?;
+            let base = then.into_iter().min_by_key(|v| record::count_changes(v, line)).unwrap_or(current);
             return Ok(record::changed_order(&base, line));
         }
         // A time between those of two versions is the writer's own. Where our clock ran ahead it tells nothing of what the
         // writer knew.
         let knew_all = stated.millis() >= order.updated_at().millis() || order.updated_at().millis() > self.now_ms;
+        // Nor does it where we changed the record a moment ago: who read it before that gives back what was there, beside what
+        // they have changed. A line that only sets something back means that.
+        let just_now = stated.millis() - STALE_FOR_MS;
+        if current_changed.millis() >= just_now {
+            let before = self.versions_between(id, just_now, i64::MAX)?.into_iter();
+            let counted = before.map(|v| (record::count_changes(&v, line), v)).filter(|(count, _)| *count > 0);
+            if let Some((count, base)) = counted.min_by_key(|(count, _)| *count)
+                && count < record::count_changes(&current, line)
+            {
+                return Ok(record::changed_order(&base, line));
+            }
+        }
         let base = if knew_all && projected == Some(sum(wire_json::line(&current).as_bytes())) {
             current
         } else {

@@ -231,7 +231,9 @@ impl Store {
     /// Whether every segment of a commit that was not read before can be read: there, a file, and whole.
     pub(super) fn has_segments(&self, tip: Oid) -> bool {
         let Some(cache) = &self.cache else { return self.has_segments_beside(tip, &BTreeMap::new()) };
-        cache.reading(|| Ok(self.has_segments_beside(tip, &cache.segments()?))).unwrap_or(false)
+        // Where the cache was just taken away, all are read.
+        let known = || cache.reading(|| cache.segments()).unwrap_or_default();
+        self.has_segments_beside(tip, &known())
     }
 
     /// Whether the cache was built from this very commit: each of its segments was read then.
@@ -317,9 +319,8 @@ impl Store {
         Ok(earlier_tips(&self.repo, &self.places)?.into_iter().find(|b| self.is_whole(*b)))
     }
 
-    /// The tip cannot be read: the newest earlier state that can takes its place. Events that it lacks are published
-    /// again from the log.
-    fn replace_broken_tip(&mut self) -> Result<Option<Oid>> {
+    /// The newest state that can be read, of those that the branch has had.
+    pub(super) fn newest_readable(&self) -> Result<Option<Oid>> {
         let mut candidates = self.repo.reflog(&self.places.state_ref)?;
         candidates.extend(earlier_tips(&self.repo, &self.places)?);
         let mut tip = self.repo.ref_target(&self.places.state_ref).unwrap_or_default();
@@ -328,7 +329,13 @@ impl Store {
             candidates.extend(tip);
         }
         let mut seen = BTreeSet::new();
-        let sound = candidates.into_iter().find(|c| seen.insert(*c) && self.is_whole(*c) && self.has_history(*c));
+        Ok(candidates.into_iter().find(|c| seen.insert(*c) && self.is_whole(*c) && self.has_history(*c)))
+    }
+
+    /// The tip cannot be read: the newest earlier state that can takes its place. Events that it lacks are published
+    /// again from the log.
+    fn replace_broken_tip(&mut self) -> Result<Option<Oid>> {
+        let sound = self.newest_readable()?;
         for name in [self.places.state_ref.clone(), Places::BACKUP_REF.to_owned()] {
             let is_garbled = match self.repo.ref_target(&name) {
                 Err(e) if !self.repo.is_garbled(&name)? => return Err(e.into()),

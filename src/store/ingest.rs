@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension, params};
 
+use super::adopt::{Table, Whence};
 use super::arrivals::Arrivals;
 use super::branch::{self, Segment};
 use super::cache::{Built, sum};
@@ -22,6 +23,8 @@ const TAIL: u64 = 64;
 const MOST_WARNINGS: usize = 50;
 /// How many bytes of events from the branch are held in memory, where they take some ten times as much.
 const MOST_HELD: usize = 8 << 20;
+/// The largest file of another program that is taken in from a branch, in bytes.
+const LARGEST_PLAIN: u64 = 64 << 20;
 /// How many bytes of lines from the branch are put into the log in one write.
 const CHUNK: usize = 1 << 20;
 
@@ -30,7 +33,7 @@ impl Tx<'_> {
     pub(super) fn catch_up(&mut self) -> Result<()> {
         let log = Stamp::of_file(&self.log).map_err(StoreError::io("look at .work/events.jsonl"))?;
         let mut built = self.cache.built()?;
-        let same_log = built.fits(&log) && built.tail == self.tail(built.offset)?;
+        let same_log = built.fits(&log) && built.tail == self.tail(built.offset)? && self.has_what_it_says(&built)?;
         if !same_log || built.boot != fs::boot_id() || self.rebuild {
             self.cache.clear()?;
             self.overlay = super::fold::Overlay::default();
@@ -51,6 +54,7 @@ impl Tx<'_> {
         let tip = self.tip.map(|t| t.to_string()).unwrap_or_default();
         if self.rebuilt {
             self.take_in_earlier_tips(&mut built)?;
+            self.take_in_waiting(&mut built)?;
         }
         if built.tip != tip {
             self.take_in_branch(&mut built)?;
@@ -67,6 +71,13 @@ impl Tx<'_> {
             super::fold::save_all(self.cache, &self.log)?;
         }
         self.cache.set_built(&built)
+    }
+
+    /// Whether the cache holds any event where it was built from a log that has some: the journal of one that was taken away
+    /// may have been played back into another.
+    fn has_what_it_says(&self, built: &Built) -> Result<bool> {
+        let mut q = self.cache.db.prepare_cached("SELECT EXISTS(SELECT 1 FROM events)")?;
+        Ok(built.offset == 0 || q.query_row([], |r| r.get(0))?)
     }
 
     /// Forgets what is known of the log, reads all of it, and takes in what is foreign.
@@ -224,6 +235,18 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// The same of what waited for a `git gc` when the log was taken away.
+    fn take_in_waiting(&mut self, built: &mut Built) -> Result<()> {
+        let read = fs::read_if_there(&self.places.waiting()).map_err(StoreError::io("read what waits"))?;
+        let mut missing = Vec::new();
+        for e in read.unwrap_or_default().split(|b| *b == b'\n').flat_map(line::events_in) {
+            if self.row_of(&e)?.is_none() {
+                missing.push((e, None));
+            }
+        }
+        self.add_to_log(missing, built)
+    }
+
     /// Takes in segments; with `exact`, what is known of others is forgotten, so that their events count as not on the
     /// branch.
     pub(super) fn take_in_segments(
@@ -309,6 +332,36 @@ impl Tx<'_> {
         }
         self.add_to_log(missing, &mut built)?;
         self.cache.set_built(&built)
+    }
+
+    /// Takes in what another program keeps on a branch as it stands, beside no segments: its log and its lists.
+    pub(super) fn take_in_plain(&mut self, tip: Oid) -> Result<()> {
+        let root = self.repo.commit(tip)?.tree;
+        if !branch::segments_of(self.repo, root)?.is_empty() {
+            return Ok(());
+        }
+        let files: BTreeMap<String, Oid> = self.repo.tree(root)?.into_iter().map(|e| (e.name, e.oid)).collect();
+        let read = |name: &str| -> Vec<u8> {
+            let fits = |oid: &&Oid| self.repo.check_blob(**oid).is_ok_and(|size| size <= LARGEST_PLAIN);
+            files.get(name).filter(fits).and_then(|oid| self.repo.blob(*oid).ok()).unwrap_or_default()
+        };
+        let (log, lists) = (read("events.jsonl"), Table::BOTH.map(|table| (table, read(table.file_name()))));
+        let mut missing = Vec::new();
+        for e in log.split(|b| *b == b'\n').flat_map(line::events_in) {
+            if self.row_of(&e)?.is_none() {
+                missing.push((e, None));
+            }
+        }
+        let mut built = self.cache.built()?;
+        self.add_to_log(missing, &mut built)?;
+        self.cache.set_built(&built)?;
+        for (table, bytes) in lists {
+            let mut seen = BTreeSet::new();
+            for (n, raw) in bytes.split(|b| *b == b'\n').enumerate() {
+                self.adopt_line(table, n as u64 + 1, raw, &mut seen, Whence::Behind)?;
+            }
+        }
+        Ok(())
     }
 
     fn know_segment(&self, path: &str, segment: &Segment) -> Result<()> {

@@ -155,7 +155,10 @@ impl Store {
             let file = self.places.work.join(&e.name);
             if !fs::exists(&file) {
                 fs::create_dir_all(&self.places.work).map_err(StoreError::io("make .work"))?;
-                let bytes = self.repo.blob(e.oid)?;
+                let mut bytes = self.repo.blob(e.oid)?;
+                if !bytes.ends_with(b"\n") {
+                    bytes.push(b'\n');
+                }
                 fs::replace_synced(&file, &bytes).map_err(StoreError::io(format!("write .work/{}", e.name)))?;
             }
         }

@@ -87,6 +87,10 @@ impl Places {
     pub fn publish_lock(&self) -> PathBuf {
         self.private.join("publish.lock")
     }
+    /// A copy of what waits for a `git gc` to end: beside our own folder, for that may be taken away.
+    pub fn waiting(&self) -> PathBuf {
+        self.private.with_extension("waiting")
+    }
     pub fn committed(&self) -> PathBuf {
         self.private.join("committed")
     }

@@ -313,6 +313,10 @@ impl Store {
             // It would move what it points to, which is somebody else's.
             self.repo.remove_ref(Places::BACKUP_REF)?;
         }
+        if self.repo.is_garbled(Places::BACKUP_REF).unwrap_or(false) {
+            fs::remove_file(&self.repo.loose_ref_path(Places::BACKUP_REF))
+                .map_err(StoreError::io("remove a broken ref"))?;
+        }
         let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
         let branch = RefMove { name: self.places.state_ref.clone(), new, old };
         let copy = RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup };
@@ -425,6 +429,9 @@ impl Store {
             tx.feed(through)?;
             tx.finish().map(|_| ())
         })?;
+        if fs::exists(&self.places.waiting()) && self.count_loose()? == 0 {
+            fs::remove_file(&self.places.waiting()).map_err(StoreError::io("forget what has waited"))?;
+        }
         let tip = self.repo.ref_target(&self.places.state_ref).ok().flatten();
         let tip = tip.map(|t| t.to_string()).unwrap_or_default();
         fs::replace(&self.places.committed(), format!("{} {} {tip}\n", load.inode, load.through).as_bytes())

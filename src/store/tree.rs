@@ -6,7 +6,7 @@ use super::bounds::{Budget, MOST_SEGMENTS};
 use super::error::Result;
 use super::init::is_root;
 use crate::git::{EntryKind, Oid, Repo};
-use crate::wire::segment;
+use crate::wire::{line, segment};
 
 /// Folders whose files are looked at, and how many levels of folders there are below the root.
 const FOLDERS: &[(&str, usize)] = &[("events", 2), ("templates", 1), ("processes", 1)];
@@ -17,7 +17,12 @@ pub fn is_state(repo: &Repo, commit: Oid) -> Result<bool> {
     let commit = repo.commit(commit)?;
     for e in repo.tree(commit.tree)? {
         let is_state = match e.name.as_str() {
-            "work_orders.jsonl" | "messages.jsonl" | "events.jsonl" => e.kind == EntryKind::File,
+            "work_orders.jsonl" | "messages.jsonl" => e.kind == EntryKind::File,
+            // Many a project has a file of this name.
+            "events.jsonl" if e.kind == EntryKind::File => {
+                let text = repo.blob(e.oid).unwrap_or_default();
+                text.split(|b| *b == b'\n').next().is_some_and(|first| line::event(first).is_ok())
+            }
             "events" if e.kind == EntryKind::Tree => {
                 repo.tree(e.oid)?.iter().any(|e| e.kind == EntryKind::Tree && segment::is_replica(&e.name))
             }

@@ -16,8 +16,6 @@ const PUBLISH_WAIT: Duration = Duration::from_secs(60);
 const LOOK_WAIT: Duration = Duration::from_millis(100);
 /// The shortest mean pause before the next look at whether somebody else has published.
 const POLL: Duration = Duration::from_millis(1);
-/// How long a command waits, while a `git gc` runs, to put its events where the copy of the branch is.
-const COPY_WAIT: Duration = Duration::from_secs(5);
 /// How long whoever needs the branch itself waits for a `git gc`.
 const COLLECTING_WAIT: Duration = Duration::from_secs(10);
 /// How many events wait to be published where the log is enough for now.
@@ -35,14 +33,8 @@ impl Store {
         if asked || collecting {
             self.sync_log()?;
             if collecting {
-                // What it may take away is at worst the copy; the log alone could be emptied.
-                let turn = lock::acquire(&self.places.publish_lock(), COPY_WAIT);
-                if let Ok(Some(_lock)) = turn
-                    && let Err(e) = self.back_up()
-                    && e.is_unknown()
-                {
-                    return Err(e);
-                }
+                // Objects that are made now may be taken away by it, and the log alone could be emptied.
+                self.keep_waiting(end)?;
                 let branch = self.places.branch();
                 self.warnings.push(format!("{NOT_YET} {branch}: git gc is at work (gc.pid in the git directory)"));
             }
@@ -79,6 +71,22 @@ impl Store {
             }
             lock::pause(waited, POLL);
         }
+    }
+
+    /// Notes the lines that this process has just appended to the log in a file beside our own folder, and syncs it.
+    fn keep_waiting(&self, end: u64) -> Result<()> {
+        let Some(appended) = self.appended.filter(|a| a.offset < end) else { return Ok(()) };
+        let log = fs::open_read(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
+        let length = usize::try_from(end - appended.offset).unwrap_or_default();
+        // One that was taken away since is in the pinned log.
+        let Ok(lines) = fs::read_at(&log, appended.offset, length) else { return Ok(()) };
+        let path = self.places.waiting();
+        let noted = fs::open_append(&path).and_then(|mut file| {
+            fs::append(&mut file, &lines)?;
+            fs::sync_data(&file, &path)
+        });
+        // The log itself is synced; where this cannot be written it has to do.
+        noted.or(Ok(()))
     }
 
     /// Whether the log is enough for now.

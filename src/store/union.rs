@@ -51,6 +51,7 @@ impl Store {
         self.plain = true;
         self.with_state(|tx| tx.finish().map(|_| ()))?;
         self.await_removals()?;
+        self.with_state::<_, StoreError>(|tx| tx.take_in_plain(theirs).and_then(|()| tx.finish()))?;
         let _lock = self.lock_publishing()?;
         for _ in 0..4 {
             let ours = self.publish_locked(false)?;

@@ -40,6 +40,25 @@ impl Tx<'_> {
         Ok(versions(arrived).into_iter().chain(versions(by_time)).collect())
     }
 
+    /// The versions that a record has had between two times (milliseconds), and the one it had before, the latest first.
+    pub(super) fn versions_between(&self, id: &RefId, from_ms: i64, until_ms: i64) -> Result<Vec<Map<String, Value>>> {
+        let mut events = events_of(self.cache, &self.log, &format!("order/{id}"))?;
+        events.retain(|e| e.at.millis() <= until_ms);
+        let (mut versions, mut next) = (Vec::new(), None);
+        for _ in 0..MOST_VERSIONS {
+            let is_seen = !next.as_ref().zip(events.last()).is_some_and(|(next, last)| goes_on(last, next));
+            if is_seen {
+                let f: Folded<Order> = fold(events.clone());
+                versions.extend(f.state.created.then(|| f.state.record()));
+            }
+            if events.last().is_none_or(|e| is_seen && e.at.millis() < from_ms) {
+                break;
+            }
+            next = events.pop();
+        }
+        Ok(versions)
+    }
+
     /// The order as its line in the file shows it, where that is not long ago.
     pub(super) fn record_projected(&self, id: &RefId, projected: Option<i64>) -> Result<Option<Order>> {
         let Some(projected) = projected else { return Ok(None) };

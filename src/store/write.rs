@@ -185,7 +185,8 @@ impl Store {
                 if restored.log_was_gone && cache.built()?.offset > 0 {
                     cache.note_sweep(tx.now_ms)?;
                 }
-                if restored.log_was_gone || restored.log_was_replaced || cache.was_swept(tx.now_ms)? {
+                // Nor does a cache that was made anew know what was removed on purpose.
+                if tx.rebuilt || restored.log_was_gone || restored.log_was_replaced || cache.was_swept(tx.now_ms)? {
                     let whole = tip.filter(|t| self.is_whole(*t));
                     if let Some(from) = whole.map_or_else(|| self.lost_tip(), |t| Ok(Some(t)))? {
                         tx.take_in_texts_of(from)?;
@@ -282,8 +283,12 @@ impl Store {
             true => crate::git::objects::parse_oid(&built.tip) == Some(tip) || self.has_segments(tip),
             false => self.has_segments_beside(tip, &BTreeMap::new()),
         };
-        let lost = if is_sound || !log_is_empty { None } else { self.lost_tip()? };
-        Ok(Some(tip).filter(|_| is_sound || (log_is_empty && lost.is_none())))
+        match (is_sound, log_is_empty) {
+            (true, _) => Ok(Some(tip)),
+            (false, false) => Ok(None),
+            // Of a log that has nothing, what can be read takes the broken one's place, here as later on the branch.
+            (false, true) => Ok(self.newest_readable()?.or(Some(tip))),
+        }
     }
 
     /// Refuses a branch that never held a state: a setting that names the wrong one would put events beside a person's code. A

@@ -279,3 +279,32 @@ fn in_a_repository_with_reftable_revisions_have_names_and_no_symbolic_ref_is_fol
     p.said(&["wo", "create", "B"]);
     assert_eq!(p.git(&["rev-parse", "main"]), main);
 }
+
+#[test]
+fn a_branch_whose_tip_is_gone_is_read_at_its_parent_although_the_log_was_emptied() {
+    let p = Place::new();
+    let id = p.order("before").to_string();
+    p.order("last");
+    let tip = p.git(&["rev-parse", "vermas/state"]);
+    std::fs::remove_file(p.path.join(".git/objects").join(&tip[..2]).join(&tip[2..])).unwrap();
+    std::fs::write(p.work("events.jsonl"), "").unwrap();
+    assert!(is_seen(&p, &id));
+    p.said(&["wo", "create", "after"]);
+    p.git(&["fsck", "--no-dangling"]);
+}
+
+#[test]
+fn an_emptied_copy_is_mended_by_the_next_change_packed_or_not() {
+    for packed in [true, false] {
+        let p = Place::new();
+        if packed {
+            p.git(&["pack-refs", "--all"]);
+        }
+        std::fs::create_dir_all(p.path.join(".git/refs/vermas")).unwrap();
+        std::fs::write(p.path.join(".git/refs/vermas/backup"), "").unwrap();
+        let (fine, text) = said(&p, &["wo", "create", "next"]);
+        assert!(fine && !text.contains("warning"), "{packed}: {text}");
+        p.git(&["gc", "-q"]);
+        assert_eq!(p.git(&["rev-parse", "refs/vermas/backup"]), p.git(&["rev-parse", "vermas/state"]));
+    }
+}

@@ -533,3 +533,33 @@ fn an_assignment_that_a_commit_by_hand_left_on_the_branch_is_named_and_put_right
     sync(&p, &p.app);
     assert!(!p.git(&["ls-tree", "--name-only", "vermas/state"]).contains("assignment"));
 }
+
+#[test]
+fn a_remote_on_which_another_program_keeps_its_files_is_joined_with_all_of_them() {
+    let p = Place::new();
+    p.remote();
+    let theirs = p.root().join("theirs");
+    p.git_in(p.root(), &["clone", "-q", "remote.git", "theirs"]);
+    p.git_in(&theirs, &["checkout", "-q", "--orphan", "vermas/state"]);
+    std::fs::write(theirs.join("work_orders.jsonl"), "{\"id\":\"wo-l1\",\"title\":\"Listed\"}\n").unwrap();
+    let event = r#"{"event_id":"evt-0009x3k7q2mz","event_type":"work_order.created","timestamp":"2026-01-06T12:00:00Z","actor":"py","data":{"work_order_id":"wo-a1","title":"Recorded"}}"#;
+    std::fs::write(theirs.join("events.jsonl"), event).unwrap();
+    p.git_in(&theirs, &["add", "."]);
+    p.git_in(&theirs, &["-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "theirs"]);
+    p.git_in(&theirs, &["push", "-q", "origin", "vermas/state"]);
+    p.create("Ours");
+    sync(&p, &p.app);
+    let b = p.clone_of_remote("b");
+    for dir in [p.app.as_path(), &b] {
+        assert_eq!(titles(&p, dir), ["Listed", "Ours", "Recorded"], "{}", dir.display());
+    }
+}
+
+#[test]
+fn a_template_that_was_removed_while_all_is_made_anew_is_there_or_gone_everywhere() {
+    let (p, _) = two();
+    std::fs::remove_file(p.work().join("templates/bugfix.toml")).unwrap();
+    p.vermas(&["rebuild"]).ok();
+    let on_branch = p.git(&["ls-tree", "-r", "--name-only", "vermas/state"]).contains("bugfix");
+    assert_eq!(p.work().join("templates/bugfix.toml").exists(), on_branch);
+}
