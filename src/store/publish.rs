@@ -309,30 +309,39 @@ impl Store {
         let text = message::of(&load.events, |s| load.titles.get(s).cloned());
         let message = text.lines().next().unwrap_or_default();
         // The copy against deletion moves along: the branch, `.work/` and our own folder may all be removed at once.
-        if self.repo.symbolic_target(Places::BACKUP_REF).is_some() {
-            // It would move what it points to, which is somebody else's.
-            self.repo.remove_ref(Places::BACKUP_REF)?;
-        }
-        if self.repo.is_garbled(Places::BACKUP_REF).unwrap_or(false) {
-            fs::remove_file(&self.repo.loose_ref_path(Places::BACKUP_REF))
-                .map_err(StoreError::io("remove a broken ref"))?;
-        }
+        let copy_to = |old| RefMove { name: Places::BACKUP_REF.to_owned(), new, old };
         let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
         let branch = RefMove { name: self.places.state_ref.clone(), new, old };
-        let copy = RefMove { name: Places::BACKUP_REF.to_owned(), new, old: backup };
-        let Err(e) = self.move_refs_noted(&[branch.clone(), copy], message) else { return Ok(()) };
-        // Where it is the copy that cannot be moved, the branch moves alone.
+        let Err(e) = self.move_refs_noted(&[branch.clone(), copy_to(backup)], message) else { return Ok(()) };
         let is_of_branch = match &e {
             StoreError::Repo(
                 RepoError::Moved { name } | RepoError::Locked { name, .. } | RepoError::InTheWay { name, .. },
             ) => name != Places::BACKUP_REF,
             e => e.is_unknown() || self.repo.ref_target(&self.places.state_ref).ok() != Some(old),
         };
-        if is_of_branch || self.move_refs_noted(&[branch], message).is_err() {
+        if is_of_branch {
+            return Err(e);
+        }
+        // One that was emptied, or points to somebody else's, is no copy: it is made anew. Where that cannot be done either,
+        // the branch moves alone.
+        let is_cleared = self.clear_copy();
+        let backup = self.repo.ref_target(Places::BACKUP_REF).ok().flatten();
+        if is_cleared && self.move_refs_noted(&[branch.clone(), copy_to(backup)], message).is_ok() {
+            return Ok(());
+        }
+        if self.move_refs_noted(&[branch], message).is_err() {
             return Err(e);
         }
         self.warnings.push(format!("the copy of the branch at {} could not be moved along", Places::BACKUP_REF));
         Ok(())
+    }
+
+    /// Takes away what stands in the copy's place and is none. False where nothing does, or it stays.
+    fn clear_copy(&self) -> bool {
+        if self.repo.is_garbled(Places::BACKUP_REF).unwrap_or(false) {
+            return fs::remove_file(&self.repo.loose_ref_path(Places::BACKUP_REF)).is_ok();
+        }
+        self.repo.symbolic_target(Places::BACKUP_REF).is_some() && self.repo.remove_ref(Places::BACKUP_REF).is_ok()
     }
 
     /// Writes the objects of a commit and syncs them, and the log with them where that is still to be done. No ref moves.
