@@ -33,7 +33,7 @@ impl Tx<'_> {
     pub(super) fn catch_up(&mut self) -> Result<()> {
         let log = Stamp::of_file(&self.log).map_err(StoreError::io("look at .work/events.jsonl"))?;
         let mut built = self.cache.built()?;
-        let same_log = built.fits(&log) && built.tail == self.tail(built.offset)? && self.has_what_it_says(&built)?;
+        let same_log = built.fits(&log) && built.tail == self.tail(built.offset)? && self.has_what_it_says()?;
         if !same_log || built.boot != fs::boot_id() || self.rebuild {
             self.cache.clear()?;
             self.overlay = super::fold::Overlay::default();
@@ -73,11 +73,11 @@ impl Tx<'_> {
         self.cache.set_built(&built)
     }
 
-    /// Whether the cache holds any event where it was built from a log that has some: the journal of one that was taken away
-    /// may have been played back into another.
-    fn has_what_it_says(&self, built: &Built) -> Result<bool> {
-        let mut q = self.cache.db.prepare_cached("SELECT EXISTS(SELECT 1 FROM events)")?;
-        Ok(built.offset == 0 || q.query_row([], |r| r.get(0))?)
+    /// Whether the cache holds events where it holds segments of them: the journal of one that was taken away may have been
+    /// played back into another.
+    fn has_what_it_says(&self) -> Result<bool> {
+        let sql = "SELECT EXISTS(SELECT 1 FROM events) OR NOT EXISTS(SELECT 1 FROM segments)";
+        Ok(self.cache.db.prepare_cached(sql)?.query_row([], |r| r.get(0))?)
     }
 
     /// Forgets what is known of the log, reads all of it, and takes in what is foreign.

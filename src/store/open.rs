@@ -196,7 +196,7 @@ impl Store {
     /// what was in it.
     fn is_filled(&self) -> bool {
         let sql = "SELECT EXISTS(SELECT 1 FROM meta WHERE k='boot' AND v<>'') AND
-                   (EXISTS(SELECT 1 FROM events) OR NOT EXISTS(SELECT 1 FROM meta WHERE k='offset' AND v<>'0'))";
+                   (EXISTS(SELECT 1 FROM events) OR NOT EXISTS(SELECT 1 FROM segments))";
         self.cache.as_ref().is_some_and(|c| c.db.query_row(sql, [], |r| r.get(0)).unwrap_or(false))
     }
 
