@@ -18,6 +18,8 @@ use crate::git::{Entry, EntryKind, Oid, Repo, RepoError, history, index_lock};
 use crate::sys::clock::Deadline;
 use crate::sys::{clock, fs, holders, leftovers, running};
 
+/// Objects of a commit are written at most this long before the intent's time, which moves on with each of its notes.
+const WRITTEN_WITHIN_NS: i64 = 60_000_000_000;
 /// A lock on packed refs comes at most this long after the intent: as long as others may keep us waiting for it, and some.
 const LOCKED_WITHIN_NS: i64 = 5_000_000_000;
 /// How many commits behind a broken tip are tried in its place, where nothing else is known.
@@ -105,7 +107,8 @@ impl Store {
     /// may be there empty or spoiled, which `git fsck` complains of: those written since are removed.
     fn clear_after_a_crash(&self) -> Result<()> {
         let Some(intent) = fs::Stamp::of(&self.places.intent()) else { return Ok(()) };
-        self.repo.remove_spoiled_objects(intent.mtime_ns).map_err(StoreError::io("look for spoiled objects"))?;
+        let since = intent.mtime_ns.saturating_sub(WRITTEN_WITHIN_NS);
+        self.repo.remove_spoiled_objects(since).map_err(StoreError::io("look for spoiled objects"))?;
         self.clear_leftovers()?;
         if self.our_locks().iter().any(|l| fs::exists(l)) {
             // Without it nobody could ever tell whose lock that is.
