@@ -141,7 +141,7 @@ impl Store {
         }
         let recently = self.looked.is_some_and(|d| !d.passed());
         if !recently {
-            for _ in 0..MOST_LOOKS {
+            for round in 1..=MOST_LOOKS {
                 match self.is_fresh() {
                     Ok(true) => {}
                     // A cache that cannot be read is made anew under the state lock.
@@ -149,7 +149,8 @@ impl Store {
                     Err(e) => return Err(e),
                 }
                 self.mend_after_a_crash();
-                if self.past.is_some() || self.is_filled() {
+                // A branch may hold nothing that can be read.
+                if self.past.is_some() || self.is_filled() || round == MOST_LOOKS {
                     break;
                 }
                 self.cache = None;

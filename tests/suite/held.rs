@@ -308,3 +308,18 @@ fn an_emptied_copy_is_mended_by_the_next_change_packed_or_not() {
         assert_eq!(p.git(&["rev-parse", "refs/vermas/backup"]), p.git(&["rev-parse", "vermas/state"]));
     }
 }
+
+#[test]
+fn a_branch_of_which_no_line_can_be_read_is_an_empty_state_and_no_missing_one() {
+    let p = Place::new();
+    let there = p.checkout();
+    let folder = there.join("events/0123456789");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("000001.jsonl"), "nothing that can be read\n").unwrap();
+    crate::place::git(&there, &["add", "events"]);
+    crate::place::git(&there, &["commit", "-q", "--no-verify", "-m", "junk"]);
+    let (fine, text) = said(&p, &["wo", "list"]);
+    assert!(fine && text.contains("no work orders match"), "{text}");
+    let id = p.said(&["wo", "create", "first"]);
+    assert!(is_seen(&p, id.trim()));
+}
