@@ -438,7 +438,7 @@ impl Store {
             tx.feed(through)?;
             tx.finish().map(|_| ())
         })?;
-        if fs::exists(&self.places.waiting()) && self.count_loose()? == 0 {
+        if fs::exists(&self.places.waiting()) && !self.repo.is_collecting() && self.count_loose()? == 0 {
             fs::remove_file(&self.places.waiting()).map_err(StoreError::io("forget what has waited"))?;
         }
         let tip = self.repo.ref_target(&self.places.state_ref).ok().flatten();

@@ -34,7 +34,7 @@ impl Store {
             self.sync_log()?;
             if collecting {
                 // Objects that are made now may be taken away by it, and the log alone could be emptied.
-                self.keep_waiting(end)?;
+                self.keep_waiting(end);
                 let branch = self.places.branch();
                 self.warnings.push(format!("{NOT_YET} {branch}: git gc is at work (gc.pid in the git directory)"));
             }
@@ -73,20 +73,19 @@ impl Store {
         }
     }
 
-    /// Notes the lines that this process has just appended to the log in a file beside our own folder, and syncs it.
-    fn keep_waiting(&self, end: u64) -> Result<()> {
-        let Some(appended) = self.appended.filter(|a| a.offset < end) else { return Ok(()) };
-        let log = fs::open_read(&self.places.log()).map_err(StoreError::io("read .work/events.jsonl"))?;
+    /// Notes the lines that this process has just appended to the log in a file beside our own folder, and syncs it. The log
+    /// itself is synced; where that file cannot be written it has to do.
+    pub(super) fn keep_waiting(&self, end: u64) {
+        let Some(appended) = self.appended.filter(|a| a.offset < end) else { return };
         let length = usize::try_from(end - appended.offset).unwrap_or_default();
-        // One that was taken away since is in the pinned log.
-        let Ok(lines) = fs::read_at(&log, appended.offset, length) else { return Ok(()) };
+        // One that was taken away since is the pinned one.
+        let log = fs::open_read(&self.places.log()).or_else(|_| fs::open_read(&self.places.pin()));
+        let Ok(lines) = log.and_then(|log| fs::read_at(&log, appended.offset, length)) else { return };
         let path = self.places.waiting();
-        let noted = fs::open_append(&path).and_then(|mut file| {
+        let _ = fs::open_append(&path).and_then(|mut file| {
             fs::append(&mut file, &lines)?;
             fs::sync_data(&file, &path)
         });
-        // The log itself is synced; where this cannot be written it has to do.
-        noted.or(Ok(()))
     }
 
     /// Whether the log is enough for now.

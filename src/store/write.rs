@@ -66,6 +66,10 @@ impl Store {
         if let Some(end) = end {
             let loose = if events.is_empty() { self.has_loose() } else { Ok(true) };
             let published = loose.and_then(|loose| if loose { self.publish_through(end) } else { Ok(()) });
+            // One that began while the objects were made may take them away again.
+            if !events.is_empty() && self.repo.is_collecting() {
+                self.keep_waiting(end);
+            }
             published.or_else(|e| self.is_in_the_log(e)).map_err(|e| e.about(about.as_ref()))?;
         }
         let (events, lines): (Vec<_>, Vec<_>) = events.into_iter().unzip();

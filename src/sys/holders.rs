@@ -66,6 +66,11 @@ mod tests {
         assert!(have_open(&file) && is_at_work_in(&elsewhere) && is_at_work_in(&top));
         assert!(!is_at_work_in(&top.join("nowhere")));
         marked::end("VERMAS_MARK", &mark);
+        // Who was ended goes in a moment.
+        let deadline = Deadline::after(Duration::from_secs(5));
+        while !deadline.passed() && (have_open(&file) || is_at_work_in(&elsewhere)) {
+            sleep(Duration::from_millis(5));
+        }
         assert!(!have_open(&file) && !is_at_work_in(&elsewhere));
     }
 }
