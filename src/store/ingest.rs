@@ -238,13 +238,19 @@ impl Tx<'_> {
     /// The same of what waited for a `git gc` when the log was taken away.
     fn take_in_waiting(&mut self, built: &mut Built) -> Result<()> {
         let read = fs::read_if_there(&self.places.waiting()).map_err(StoreError::io("read what waits"))?;
+        let missing = self.unknown_in(&read.unwrap_or_default())?;
+        self.add_to_log(missing, built)
+    }
+
+    /// The events in these lines that are known from nowhere, to be added as events without a home.
+    fn unknown_in(&self, lines: &[u8]) -> Result<Vec<(Event, Option<String>)>> {
         let mut missing = Vec::new();
-        for e in read.unwrap_or_default().split(|b| *b == b'\n').flat_map(line::events_in) {
+        for e in lines.split(|b| *b == b'\n').flat_map(line::events_in) {
             if self.row_of(&e)?.is_none() {
                 missing.push((e, None));
             }
         }
-        self.add_to_log(missing, built)
+        Ok(missing)
     }
 
     /// Takes in segments; with `exact`, what is known of others is forgotten, so that their events count as not on the
@@ -346,12 +352,7 @@ impl Tx<'_> {
             files.get(name).filter(fits).and_then(|oid| self.repo.blob(*oid).ok()).unwrap_or_default()
         };
         let (log, lists) = (read("events.jsonl"), Table::BOTH.map(|table| (table, read(table.file_name()))));
-        let mut missing = Vec::new();
-        for e in log.split(|b| *b == b'\n').flat_map(line::events_in) {
-            if self.row_of(&e)?.is_none() {
-                missing.push((e, None));
-            }
-        }
+        let missing = self.unknown_in(&log)?;
         let mut built = self.cache.built()?;
         self.add_to_log(missing, &mut built)?;
         self.cache.set_built(&built)?;
