@@ -21,7 +21,7 @@ const COLLECTING_WAIT: Duration = Duration::from_secs(10);
 /// How many events wait to be published where the log is enough for now.
 const MOST_LATER: i64 = 100;
 /// How often publishing is tried again where something of ours is taken away in the middle of it.
-const MOST_AGAIN: usize = 3;
+pub(super) const MOST_AGAIN: usize = 3;
 /// How a warning begins that something is in the log alone.
 pub(super) const NOT_YET: &str = "recorded, but not yet on";
 
@@ -121,14 +121,9 @@ impl Store {
     fn publish_or_warn(&mut self) -> Result<()> {
         let Err(mut e) = self.publish_locked(false) else { return Ok(()) };
         for _ in 0..MOST_AGAIN {
-            if !self.may_go_again(&e) {
+            if !self.forgets_for(&e) {
                 break;
             }
-            // A cache that was just taken away is made anew, and so is what it says of a log that was emptied since.
-            if !matches!(e, StoreError::Rewritten) {
-                self.cache = None;
-            }
-            self.rebuild = true;
             let again = self.with_state(|tx| tx.finish().map(|_| ())).and_then(|()| self.publish_locked(false));
             match again {
                 Ok(_) => return Ok(()),
@@ -143,6 +138,19 @@ impl Store {
             e = why;
         }
         self.is_in_the_log(e)
+    }
+
+    /// Forgets what is known of the log where what failed may go at the next attempt. A cache that was just taken away is made
+    /// anew, and so is what it says of a log that was emptied since.
+    pub(super) fn forgets_for(&mut self, e: &StoreError) -> bool {
+        if !self.may_go_again(e) {
+            return false;
+        }
+        if !matches!(e, StoreError::Rewritten) {
+            self.cache = None;
+        }
+        self.rebuild = true;
+        true
     }
 
     /// Whether what failed may go at the next attempt: because something of ours was just taken away, or the ref was emptied.

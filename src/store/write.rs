@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::open::Store;
+use super::turn::MOST_AGAIN;
 use super::tx::Tx;
 use crate::domain::event::Event;
 use crate::domain::{OrderId, Refusal};
@@ -147,13 +148,28 @@ impl Store {
                 Ok(Recorded { value, events, about, end: Some(end) })
             }
             (Err(Failed::Store(e)), Some((value, events, about))) if appended.is_some() => {
-                self.is_in_the_log(e).map_err(|e| e.about(about.as_ref()))?;
-                Ok(Recorded { value, events, about, end: None })
+                let end = self.take_up_from_the_log(e).map_err(|e| e.about(about.as_ref()))?;
+                Ok(Recorded { value, events, about, end })
             }
             (Err(Failed::Decision(e)), _) => Err(e),
             (Err(Failed::Store(e)), _) => Err(e.into()),
             (Ok(_), None) => Err(StoreError::NotInitialised.into()),
         }
+    }
+
+    /// What failed once events stood in the log: where something of ours was taken away in that moment, they are taken in
+    /// from there, and the answer is up to where the log is to be published. Else they are in the log for now.
+    fn take_up_from_the_log(&mut self, mut e: StoreError) -> Result<Option<u64>> {
+        for _ in 0..MOST_AGAIN {
+            if !self.forgets_for(&e) {
+                break;
+            }
+            match self.with_state(|tx| Ok(tx.finish()?.1)) {
+                Ok(end) => return Ok(Some(end)),
+                Err(why) => e = why,
+            }
+        }
+        self.is_in_the_log(e).map(|()| None)
     }
 
     /// Takes the state lock, brings the cache up to date, takes in what foreign writers left, and runs `f`.
@@ -320,7 +336,8 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use crate::domain::{AgentId, Draft};
-    use crate::store::{StoreError, fresh};
+    use crate::git::Repo;
+    use crate::store::{Store, StoreError, fresh};
     use crate::sys::fs;
 
     /// Records an event; what becomes of the log in the meantime is told.
@@ -343,6 +360,24 @@ mod tests {
     fn a_log_that_is_taken_away_just_before_it_is_written_to_is_put_back() {
         let (known, _) = recorded(|log| fs::remove_file(log).unwrap());
         assert!(known);
+    }
+
+    #[test]
+    fn what_was_appended_as_our_own_folder_went_is_on_the_branch() {
+        let (dir, mut store) = fresh();
+        let (private, work) = (store.places.private.clone(), store.places.work.clone());
+        let draft = Draft::new("test.said", &AgentId::ceo(), serde_json::json!({}));
+        let done = store.write::<_, StoreError>(|tx| {
+            fs::remove_dir_all(&private).unwrap();
+            tx.emit(&draft)
+        });
+        let done = done.unwrap();
+        assert_eq!(done.warnings, Vec::<String>::new());
+        for path in [&private, &work] {
+            fs::remove_dir_all(path).unwrap();
+        }
+        let mut again = Store::open(Repo::discover(dir.path()).unwrap()).unwrap();
+        assert!(!again.view().unwrap().event(&done.value).unwrap().is_empty());
     }
 
     #[test]
