@@ -248,6 +248,23 @@ fn what_is_wrong_is_told_and_mended_on_request() {
 }
 
 #[test]
+fn a_copy_of_the_branch_that_is_none_is_named_until_the_next_change_makes_it_anew() {
+    let p = Place::new();
+    p.order("Add a flag");
+    let main = p.git(&["rev-parse", "vermas/state"]);
+    p.git(&["update-ref", "refs/heads/mine", &main]);
+    p.git(&["symbolic-ref", "refs/vermas/backup", "refs/heads/mine"]);
+    assert!(has(&doctor(&p, &[]), "warning refs: refs/vermas/backup is a symbolic ref to refs/heads/mine"));
+    p.order("Another");
+    assert!(!has(&doctor(&p, &[]), "warning refs"));
+    std::fs::write(p.path.join(".git/refs/vermas/backup"), "").unwrap();
+    assert!(has(&doctor(&p, &[]), "warning refs: "));
+    p.order("A third");
+    assert!(!has(&doctor(&p, &[]), "warning refs"));
+    assert_eq!(p.git(&["rev-parse", "mine"]), main);
+}
+
+#[test]
 fn a_repository_that_is_not_set_up_says_so() {
     let dir = crate::place::scratch();
     git(dir.path(), &["init", "-q"]);

@@ -158,6 +158,7 @@ fn around(repo: &Repo, places: &Places) -> Result<Vec<Check>, Fault> {
             checks.push(Check::new("refs", Health::Error, &fault.message).mend(fault.hints.join("\n")));
         }
     }
+    checks.extend(refs_that_cannot_serve(repo, places));
     let scratch = fs::list(&places.scratch())?;
     if !scratch.is_empty() {
         let what = format!("{} folders in {}", scratch.len(), places.scratch().display());
@@ -169,6 +170,23 @@ fn around(repo: &Repo, places: &Places) -> Result<Vec<Check>, Fault> {
         checks.push(Check::new("quarantine", Health::Warning, what).mend("see each with its reason: git vermas fsck"));
     }
     Ok(checks)
+}
+
+/// The branch and its copy, where they name another ref or nothing that can be read.
+fn refs_that_cannot_serve(repo: &Repo, places: &Places) -> Vec<Check> {
+    let copy = "the next command that changes something makes it anew".to_owned();
+    let branch = format!("git symbolic-ref -d {} && git vermas rebuild", places.state_ref);
+    let mut checks = Vec::new();
+    for (name, of_link) in [(places.state_ref.as_str(), &branch), (Places::BACKUP_REF, &copy)] {
+        if let Some(target) = repo.symbolic_target(name) {
+            let what = format!("{name} is a symbolic ref to {target}, which is none of ours and not moved");
+            checks.push(Check::new("refs", Health::Warning, what).mend(of_link));
+        } else if let Err(e) = repo.ref_target(name) {
+            let mend = if name == Places::BACKUP_REF { &copy } else { "git vermas rebuild" };
+            checks.push(Check::new("refs", Health::Warning, Fault::from(e).message).mend(mend));
+        }
+    }
+    checks
 }
 
 /// How much of the branch stands in small files of its own.
