@@ -14,7 +14,7 @@ const MOST: u32 = 5;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attention {
-    /// `conflict`, `contested`, `stopped`, `waiting`, `asked`, `cycle`, `quarantine` or `unpublished`.
+    /// `conflict`, `contested`, `stopped`, `unstarted`, `waiting`, `asked`, `cycle`, `quarantine` or `unpublished`.
     pub kind: &'static str,
     pub text: String,
     pub hint: String,
@@ -24,7 +24,13 @@ pub struct Attention {
 pub fn of(session: &mut Session, workers: &[Worker], unread: &[Message]) -> Result<Vec<Attention>, Fault> {
     let mut all = Vec::new();
     all.extend(unread.iter().filter_map(asked));
-    all.extend(workers.iter().filter_map(stopped).chain(workers.iter().filter_map(waiting)));
+    all.extend(
+        workers
+            .iter()
+            .filter_map(stopped)
+            .chain(workers.iter().filter_map(unstarted))
+            .chain(workers.iter().filter_map(waiting)),
+    );
     // What was set aside, and what is not published, is so now: it belongs to no past.
     let now = session.store.point().is_none();
     let quarantined = if now { crate::store::quarantined(session.store.places())? } else { Vec::new() };
@@ -85,6 +91,13 @@ fn stopped(w: &Worker) -> Option<Attention> {
     let why = w.reason.as_ref().map(|r| format!(" ({})", headline(r, 60))).unwrap_or_default();
     let text = format!("slot{} stopped{why} and still has {id}", w.slot);
     Some(Attention { kind: "stopped", text, hint: format!("git vermas worker logs slot{}", w.slot) })
+}
+
+/// A worker's place that has an order and no worker: one that was given by hand, or by a command that was ended too soon.
+fn unstarted(w: &Worker) -> Option<Attention> {
+    let id = w.ref_id.as_ref().filter(|_| w.state == "assigned" && w.session.as_deref() == Some("none"))?;
+    let text = format!("slot{} has {id}, and no worker was started for it", w.slot);
+    Some(Attention { kind: "unstarted", text, hint: format!("git vermas worker spawn slot{}", w.slot) })
 }
 
 /// A worker whose program says that it waits for a person, or that it met an error.

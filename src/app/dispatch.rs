@@ -28,6 +28,9 @@ pub struct Wish {
 /// An order that was given to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Dispatched {
+    /// Of the slot.
+    #[serde(skip)]
+    pub number: u32,
     pub work_order_id: String,
     pub title: String,
     pub agent: String,
@@ -40,14 +43,34 @@ pub struct Dispatched {
     pub dry_run: bool,
 }
 
-/// Gives one order to a worker.
-pub fn dispatch(session: &mut Session, text: &str, wish: &Wish) -> Result<Dispatched, Fault> {
-    let id = session.order_id(text)?;
+/// Gives orders to workers, one after the other, an order that is named twice once. Ends at the first that fails: what
+/// was given until then is given.
+pub fn dispatch_all(session: &mut Session, texts: &[String], wish: &Wish) -> (Vec<Dispatched>, Option<Fault>) {
+    let mut done: Vec<Dispatched> = Vec::new();
+    for text in texts {
+        let one = session.order_id(text).and_then(|id| {
+            if done.iter().any(|d| d.work_order_id == id.as_str()) {
+                return Ok(None);
+            }
+            let passed: Vec<u32> = done.iter().filter(|_| wish.dry_run).map(|d| d.number).collect();
+            dispatch(session, &id, wish, &passed).map(Some)
+        });
+        match one {
+            Ok(one) => done.extend(one),
+            Err(fault) => return (done, Some(fault)),
+        }
+    }
+    (done, None)
+}
+
+/// Gives one order to a worker, in none of the slots that are `passed`.
+fn dispatch(session: &mut Session, id: &OrderId, wish: &Wish, passed: &[u32]) -> Result<Dispatched, Fault> {
     let base = base::of(session, wish.base.as_deref())?;
     let backend = launching::backend(session, wish.agent.as_deref())?;
-    let title = look_first(session, &id)?.title().to_owned();
-    let slot = if wish.dry_run { choose(session, wish, &base, &[])? } else { reserve(session, &id, wish, &base)? };
+    let title = look_first(session, id)?.title().to_owned();
+    let slot = if wish.dry_run { choose(session, wish, &base, passed)? } else { reserve(session, id, wish, &base)? };
     let result = Dispatched {
+        number: slot.number,
         work_order_id: id.to_string(),
         title,
         agent: slot.agent.to_string(),
@@ -63,17 +86,17 @@ pub fn dispatch(session: &mut Session, text: &str, wish: &Wish) -> Result<Dispat
         return Ok(result);
     }
     let begin = |session: &mut Session| -> Result<launching::Running, Fault> {
-        let order = present(session, &id)?;
+        let order = present(session, id)?;
         make_worktree(session, &slot, &base, id.as_str())?;
         launching::set_up(session, &slot, id.as_str())?;
         let again = Again { rescue: saved_work(session, &order)?, rejection: None };
-        launching::record_start(session, &slot, &id, &backend)?;
+        launching::record_start(session, &slot, id, &backend)?;
         launching::start(session, &slot, &order, &backend, &base, &again)
     };
     match begin(session) {
         Ok(_) => Ok(result),
         Err(fault) => {
-            give_back(session, &slot, &id, &fault.message)?;
+            give_back(session, &slot, id, &fault.message)?;
             Err(fault)
         }
     }
@@ -104,14 +127,7 @@ fn present(session: &mut Session, id: &OrderId) -> Result<Order, Fault> {
 /// Slots in the order in which they are tried.
 fn candidates(session: &Session, wish: &Wish) -> Result<Vec<Slot>, Fault> {
     match &wish.slot {
-        Some(text) => {
-            let slot = slots::parse(session, text)?;
-            if slot.number >= session.slots() {
-                return Err(Fault::not_found(format!("there is no slot{}, only {}", slot.number, session.slots()))
-                    .hint("more slots: git vermas config set vermas.slots N"));
-            }
-            Ok(vec![slot])
-        }
+        Some(text) => Ok(vec![slots::configured(session, text)?]),
         None => Ok((0..session.slots()).map(|n| slots::slot(session, n)).collect()),
     }
 }

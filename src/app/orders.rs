@@ -275,7 +275,21 @@ pub fn each(
 }
 
 pub fn update(session: &mut Session, ids: &[String], wish: &Changes) -> Result<Vec<(OrderId, bool)>, Fault> {
-    each(session, ids, |_, o, id, actor| Ok(decide::update(o, id, wish, actor)?))
+    let mut wish = wish.clone();
+    let parent = match wish.metadata.get_mut("parent") {
+        Some(Value::String(named)) => {
+            let parent = session.order_id(named)?;
+            parent.as_str().clone_into(named);
+            Some(parent)
+        }
+        _ => None,
+    };
+    each(session, ids, |_, o, id, actor| {
+        if parent.as_ref() == Some(id) {
+            return Err(Fault::usage(format!("{id} cannot be part of itself")));
+        }
+        Ok(decide::update(o, id, &wish, actor)?)
+    })
 }
 
 pub fn comment(session: &mut Session, id: &str, body: &str, allow_secret: bool) -> Result<OrderId, Fault> {

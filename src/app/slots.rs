@@ -49,6 +49,16 @@ pub fn parse(session: &Session, text: &str) -> Result<Slot, Fault> {
     }
 }
 
+/// Like [`parse`]; a slot beyond `vermas.slots` is an error.
+pub fn configured(session: &Session, text: &str) -> Result<Slot, Fault> {
+    let slot = parse(session, text)?;
+    if slot.number < session.slots() {
+        return Ok(slot);
+    }
+    let what = format!("there is no slot{}, only {}", slot.number, session.slots());
+    Err(Fault::not_found(what).hint("more slots: git vermas config set vermas.slots N"))
+}
+
 /// How a slot stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Standing {
@@ -61,7 +71,8 @@ pub struct Standing {
     pub session_state: String,
     pub exit_code: Option<i32>,
     pub attached: bool,
-    /// `free`, `working`, `submitted`, `rework`, `stopped`, `dead`, or `held`.
+    /// `free`, `assigned` (and no worker was started), `working`, `submitted`, `rework`, `stopped`, `dead`, `elsewhere`, or
+    /// `held`.
     pub state: String,
     /// Why it is not free, where nobody works in it.
     pub reason: Option<String>,
@@ -181,6 +192,7 @@ fn standing_then(session: &mut Session, number: u32) -> Result<Standing, Fault> 
     let state = match &row {
         Some(o) if o.metadata("submitted").is_some() => "submitted",
         Some(o) if !o.rejections.is_empty() => "rework",
+        Some(o) if !agent.has_run_for(&o.id) => "assigned",
         Some(_) if agent.state == "stopped" => "stopped",
         Some(_) => "working",
         None if order.is_some() => "held",
@@ -241,6 +253,7 @@ fn standing(
         (Some(_), _) if submitted => "submitted",
         (Some(o), true) if !o.rejections.is_empty() => "rework",
         (Some(_), true) => "working",
+        (Some(o), false) if !elsewhere && !agent.has_run_for(&o.id) => "assigned",
         (Some(_), false) if agent.state == "stopped" => "stopped",
         (Some(_), false) if elsewhere => "elsewhere",
         (Some(_), false) => "dead",

@@ -12,6 +12,7 @@ use super::session::Session;
 use super::{assignments, mail, orders};
 use crate::domain::agent::Agent;
 use crate::domain::decide::order as decide;
+use crate::domain::order::Order;
 use crate::domain::{AgentId, Timestamp};
 use crate::launch::SessionState;
 use crate::store::Pick;
@@ -182,7 +183,7 @@ fn workers(session: &mut Session, live: Option<&Live>) -> Result<Vec<Worker>, Fa
     let assigned = assignments::list(session)?;
     let states: BTreeMap<u32, Agent> =
         session.view()?.agent_states()?.into_iter().filter_map(|a| Some((mine(&a.id)?, a))).collect();
-    let submitted = submitted(session, &assigned)?;
+    let in_hand = in_hand(session, &assigned)?;
     let mut all: BTreeSet<u32> = (0..slots).collect();
     all.extend(assigned.iter().filter_map(|f| mine(f.agent.as_str())));
     all.extend(states.iter().filter(|(_, a)| is_up(&a.state)).map(|(slot, _)| *slot));
@@ -190,10 +191,12 @@ fn workers(session: &mut Session, live: Option<&Live>) -> Result<Vec<Worker>, Fa
         let agent = AgentId::worker(&factory, slot);
         let found = assigned.iter().find(|f| f.agent == agent);
         let known = states.get(&slot);
+        let order = in_hand.get(&agent);
+        let has_run = |a: &Agent| order.is_none_or(|o| a.has_run_for(&o.id));
         let state = match (found, known.map_or("", |a| a.state.as_str())) {
-            (Some(_), _) if submitted.contains(&agent) => "submitted",
+            (Some(_), _) if order.is_some_and(|o| !o.is_closed() && o.metadata("submitted").is_some()) => "submitted",
             (_, state) if is_up(state) => state,
-            (Some(_), "stopped") => "stopped",
+            (Some(_), "stopped") if known.is_some_and(has_run) => "stopped",
             (Some(_), _) => "assigned",
             (None, _) => "free",
         };
@@ -213,15 +216,13 @@ fn workers(session: &mut Session, live: Option<&Live>) -> Result<Vec<Worker>, Fa
     Ok(all.into_iter().map(worker).collect())
 }
 
-/// The agents whose work is handed in and waits for QA.
-fn submitted(session: &mut Session, assigned: &[Found]) -> Result<BTreeSet<AgentId>, Fault> {
+/// The orders that workers are assigned to, a handoff aside.
+fn in_hand(session: &mut Session, assigned: &[Found]) -> Result<BTreeMap<AgentId, Order>, Fault> {
     let view = session.view()?;
-    let mut all = BTreeSet::new();
+    let mut all = BTreeMap::new();
     for found in assigned.iter().filter(|f| f.agent.as_worker().is_some()) {
         let order = mail::order_in_hand_of(&view, &found.agent)?.map(|id| view.order(&id)).transpose()?.flatten();
-        if order.is_some_and(|o| !o.is_closed() && o.metadata("submitted").is_some()) {
-            all.insert(found.agent.clone());
-        }
+        all.extend(order.map(|o| (found.agent.clone(), o)));
     }
     Ok(all)
 }

@@ -18,6 +18,8 @@ pub struct Round {
     pub ready_for_qa: Vec<String>,
     /// Workers whose session is gone although their order is not done.
     pub dead: Vec<String>,
+    /// Workers that were given an order and never started.
+    pub unstarted: Vec<String>,
     /// Messages of workers that a person should look at.
     pub for_a_person: Vec<String>,
 }
@@ -34,6 +36,7 @@ pub fn round(session: &mut Session) -> Result<Round, Fault> {
     let done: Vec<_> = unread.iter().filter(|m| m.message_type.as_deref() == Some("WORKER_DONE")).cloned().collect();
     let help = unread.iter().filter(|m| matches!(m.message_type.as_deref(), Some("HELP" | "ESCALATION")));
     round.for_a_person = help.map(|m| m.id.clone()).collect();
+    round.unstarted = standings.iter().filter(|s| s.state == "assigned").map(|s| s.agent.clone()).collect();
     let dead: Vec<_> = standings.into_iter().filter(|s| s.state == "dead").collect();
     round.dead = dead.iter().map(|s| s.agent.clone()).collect();
     round.ready_for_qa = done

@@ -39,17 +39,7 @@ impl Args {
         let mut session = ctx.session()?;
         let exclusive = self.exclusive || session.setting("vermas.claims").as_deref() == Some("remote");
         let wish = Wish { slot: self.slot, agent: self.agent, base: self.base, dry_run: self.dry_run, exclusive };
-        let mut done: Vec<Dispatched> = Vec::new();
-        let mut failed = None;
-        for id in &self.ids {
-            match dispatch::dispatch(&mut session, id, &wish) {
-                Ok(d) => done.push(d),
-                Err(fault) => {
-                    failed = Some(fault);
-                    break;
-                }
-            }
-        }
+        let (done, failed) = dispatch::dispatch_all(&mut session, &self.ids, &wish);
         match done.as_slice() {
             [] => {}
             [one] if self.ids.len() == 1 => ctx.one(&json!(one), |ui| text(ui, &done)),

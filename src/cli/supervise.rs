@@ -28,6 +28,9 @@ impl Args {
             for agent in &round.dead {
                 out.push_str(&format!("{agent} is gone before its order was done: git vermas worker spawn {agent}\n"));
             }
+            for agent in &round.unstarted {
+                out.push_str(&format!("{agent} has an order and was not started: git vermas worker spawn {agent}\n"));
+            }
             for id in &round.for_a_person {
                 out.push_str(&format!("a worker asks for help: git vermas read {id}\n"));
             }

@@ -49,7 +49,7 @@ pub struct Create {
 impl Create {
     pub fn run(self, ctx: &Context) -> Result<(), Fault> {
         let mut session = ctx.session()?;
-        let slot = slots::parse(&session, &self.slot)?;
+        let slot = slots::configured(&session, &self.slot)?;
         let base = base::of(&session, self.base.as_deref())?;
         if worktree::find(&session.git(), &slot.path)?.is_some_and(|t| !t.lost) {
             return Err(Fault::conflict(format!("slot{} has a worktree: {}", slot.number, slot.path.display())));

@@ -25,6 +25,18 @@ pub struct Agent {
     pub last: Key,
 }
 
+impl Agent {
+    /// Whether it has run for an order, for all that is known: one that never started, or that was started for
+    /// another and stopped, has not.
+    pub fn has_run_for(&self, order: &str) -> bool {
+        match self.state.as_str() {
+            "" | "unknown" => false,
+            "stopped" => self.work_order.as_deref().is_none_or(|o| o == order),
+            _ => true,
+        }
+    }
+}
+
 impl Fold for Agent {
     fn apply(&mut self, e: &Event, _knows: &dyn Fn(&str) -> bool) {
         let text = |name: &str| e.text(name).map(str::to_owned);

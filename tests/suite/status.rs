@@ -42,7 +42,8 @@ fn what_is_going_on_is_counted_and_named() {
     assert_eq!(s["mail"]["unread"], json!(1));
     assert_eq!(s["attention"][0]["text"], json!("HELP from app/workers/slot1: Which key?"));
     let text = desk.run(&["status"]).out;
-    assert!(text.contains("\nNeeds a person\nHELP from app/workers/slot1: Which key?  git vermas read msg-"), "{text}");
+    assert!(text.contains("\nNeeds a person\nHELP from app/workers/slot1: Which key? "), "{text}");
+    assert!(text.contains(" git vermas read msg-") && text.contains(" git vermas worker spawn slot1"), "{text}");
 }
 
 #[test]

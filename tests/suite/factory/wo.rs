@@ -150,6 +150,12 @@ fn an_order_is_changed_commented_claimed_released_closed_and_opened_again() {
     );
     let changed = p.json(&["wo", "update", &id, "--remove-label", "x", "-m", "k="]);
     assert_eq!((&changed["labels"], &changed["metadata"]), (&json!([]), &json!({})));
+    let whole = p.create("whole");
+    let short: String = whole.chars().skip(3).take(8).collect();
+    assert_eq!(p.json(&["wo", "update", &id, "-m", &format!("parent={short}")])["metadata"]["parent"], whole.as_str());
+    assert_eq!(p.vermas(&["wo", "update", &id, "-m", "parent=wo-zzzzzzzzzz"]).code, Some(3));
+    assert_eq!(p.vermas(&["wo", "update", &id, "-m", &format!("parent={id}")]).code, Some(2));
+    assert_eq!(p.json(&["wo", "update", &id, "-m", "parent="])["metadata"], json!({}));
     p.vermas(&["wo", "comment", &id, "-m", "see here"]).ok();
     assert_eq!(p.show(&id)["comments"][0]["body"], "see here");
     let claimed = p.json(&["--as", "app/workers/slot1", "wo", "claim", &id]);

@@ -101,6 +101,9 @@ fn each_order_gets_the_first_free_slot_until_none_is_left() {
     let dry = p.json(&["dispatch", &ids[0], "--dry-run"]);
     assert_eq!((dry["slot"].as_str(), dry["dry_run"].as_bool()), (Some("slot0"), Some(true)));
     assert!(!slot(&p, 0).exists() && p.show(&ids[0])["status"] == "open");
+    let dry = p.json(&["dispatch", &ids[0], &ids[1], &ids[0], "--dry-run"]);
+    assert_eq!((&dry[0]["slot"], &dry[1]["slot"], &dry[2]), (&json!("slot0"), &json!("slot1"), &json!(null)));
+    refused(&p.vermas(&["dispatch", &ids[0], &ids[1], &ids[2], "--dry-run"]), 5, &["no slot is free"]);
     assert_eq!(p.json(&["dispatch", &ids[0]])["slot"], "slot0");
     let before = p.state();
     refused(&p.vermas(&["dispatch", &ids[1], "--slot", "0"]), 5, &["the slot is not free", &ids[0]]);
@@ -261,9 +264,36 @@ fn a_session_that_ended_behind_our_back_is_noticed_by_the_supervisor() {
 }
 
 #[test]
+fn a_slot_that_was_given_an_order_and_no_worker_is_told_so_everywhere() {
+    let p = Place::new();
+    p.agent(STAYS);
+    let (first, second) = (p.create("first"), p.create("second"));
+    let not_started = |id: &str| {
+        assert_eq!(state(&p, 0), "assigned");
+        let status = p.json(&["status"]);
+        assert_eq!(status["workers"][0]["state"], "assigned");
+        let told = status["attention"].as_array().unwrap().iter().find(|a| a["kind"] == "unstarted").unwrap().clone();
+        assert_eq!(told["hint"], "git vermas worker spawn slot0");
+        assert!(told["text"].as_str().unwrap().contains(id), "{told}");
+        let round = p.json(&["supervise", "--once"]);
+        assert_eq!((&round["dead"], &round["unstarted"]), (&json!([]), &json!(["app/workers/slot0"])));
+        assert_eq!(p.json(&["inbox"]), json!([]));
+    };
+    p.vermas(&["assignment", "set", "slot0", &first]).ok();
+    not_started(&first);
+    p.vermas(&["worker", "spawn", "slot0"]).ok();
+    assert_eq!((state(&p, 0).as_str(), &p.json(&["status"])["workers"][0]["state"]), ("working", &json!("working")));
+    assert_eq!(p.json(&["supervise", "--once"])["unstarted"], json!([]));
+    kill(&p, "slot0");
+    p.vermas(&["assignment", "set", "slot0", &second]).ok();
+    not_started(&second);
+}
+
+#[test]
 fn worktrees_are_made_listed_and_removed_without_loss() {
     let p = Place::new();
     assert_eq!(p.json(&["worktree", "list"]), json!([]));
+    refused(&p.vermas(&["worktree", "create", "slot99"]), 3, &["there is no slot99, only 5", "vermas.slots"]);
     refused(&p.vermas(&["worktree", "remove", "slot1"]), 3, &["slot1 has no worktree"]);
     p.vermas(&["worktree", "create", "slot1"]).ok();
     assert!(slot(&p, 1).join("a.txt").exists());
