@@ -285,6 +285,16 @@ def time_or(value: object, other: int) -> int:
         return other
 
 
+@dataclass
+class Claim:
+    """That an agent has an order, or wants it."""
+
+    by: Placed
+    agent: str
+    #: Whether a remote decided for it.
+    exclusive: bool
+
+
 class Order:
     """A work order as its events tell it."""
 
@@ -292,17 +302,23 @@ class Order:
         self.id = id
         self.created: Placed | None = None
         self.updated_at = 0
-        self.fields = {name: Register() for name in ORDER_FIELDS}
+        self.fields = {name: Register() for name in ORDER_FIELDS if name != "assignee"}
         self.fields["status"].strongest = "closed"
         self.metadata: dict[str, Register] = defaultdict(Register)
         self.labels, self.dependencies = ObservedSet(), ObservedSet()
         #: The last event that decided on the assignee and is no creation.
         self.decided: Placed | None = None
         self.comments: list[Json] = []
-        self.contested: list[Json] = []
-        #: Who made the holder what it is, and whether a remote decided for it.
-        self.held: Placed | None = None
-        self.held_exclusively = False
+        #: The holder's claim first, then those that are contested.
+        self.claims: list[Claim] = []
+
+    @property
+    def assignee(self) -> str | None:
+        return self.claims[0].agent if self.claims else None
+
+    @property
+    def contested(self) -> list[Json]:
+        return [{"event_id": c.by.event.id, "agent": c.agent} for c in self.claims[1:]]
 
     def apply(self, by: Placed) -> None:
         """Take in one event; unknown types change only `updated_at`."""
@@ -336,13 +352,7 @@ class Order:
     def on_updated(self, by: Placed, data: Json) -> None:
         if not isinstance(changes := data.get("changes"), dict):
             return
-        released = data.get("released")
-        if "assignee" in changes:
-            self.held, self.held_exclusively = by, False
-        if isinstance(released, str) and "assignee" in changes:
-            self.contested = [c for c in self.contested
-                              if c["agent"] not in (released, changes["assignee"])]
-        self.set_fields(by, changes)
+        self.set_fields(by, changes, data.get("released"))
 
     def on_status_changed(self, by: Placed, data: Json) -> None:
         self.set_fields(by, {"status": data.get("to_status")})
@@ -351,30 +361,39 @@ class Order:
         self.set_fields(by, {"status": "closed"})
 
     def on_assigned(self, by: Placed, data: Json) -> None:
-        agent = data.get("agent")
+        agent = data["agent"] if isinstance(data.get("agent"), str) else data.get("assignee")
         if not isinstance(agent, str):
             return
         self.decided = by
-        if not self.claim(by, agent, data.get("exclusive") is True):
-            return
-        if self.fields["status"].value("open") == "open":
+        self.claim(by, agent, data.get("exclusive") is True)
+        if self.assignee == agent and self.fields["status"].value("open") == "open":
             self.fields["status"].write(by, "assigned")
 
-    def claim(self, by: Placed, agent: str, exclusive: bool = False) -> bool:
-        """The first claim wins until it is released; another one is contested."""
-        holder = self.fields["assignee"].value()
-        if holder is not None and holder != agent:
-            if not exclusive or self.held_exclusively or self.held is None or by.knows(self.held):
-                self.contested.append({"event_id": by.event.id, "agent": agent})
-                return False
-            self.contested.insert(0, {"event_id": self.held.event.id, "agent": holder})
-            self.contested = [c for c in self.contested if c["agent"] != agent]
-            holder = None
-        if holder is None:
-            self.fields["assignee"].write(by, agent)
-            self.held, self.held_exclusively = by, exclusive
-        self.held_exclusively |= exclusive
-        return True
+    def claim(self, by: Placed, agent: str, exclusive: bool = False) -> None:
+        """The first claim holds until it is released; those behind it are contested, and move up."""
+        at = next((at for at, claim in enumerate(self.claims) if claim.agent == agent), None)
+        if at is None:
+            at, claim = len(self.claims), Claim(by, agent, exclusive)
+        elif not exclusive or self.claims[at].exclusive:
+            return
+        else:
+            claim = self.claims.pop(at)
+            claim.exclusive = True
+        if exclusive:
+            while at > 0 and not (self.claims[at - 1].exclusive or by.knows(self.claims[at - 1].by)):
+                at -= 1
+        self.claims.insert(at, claim)
+
+    def _decide_assignee(self, by: Placed, agent: str | None, released: object) -> None:
+        self.decided = by
+        if isinstance(released, str):
+            # Whoever comes next has it now; the value is for those who keep no claims.
+            self.claims = [c for c in self.claims if c.agent != released or not by.knows(c.by)]
+            return
+        self.claims = [c for c in self.claims if not by.knows(c.by)]
+        if agent:
+            self.claims = [c for c in self.claims if c.agent != agent]
+            self.claims.insert(0, Claim(by, agent, False))
 
     def on_labels_changed(self, by: Placed, data: Json) -> None:
         self.labels.changed = by
@@ -397,14 +416,14 @@ class Order:
         self.comments.append({"event_id": by.event.id, "actor": by.event.actor,
                               "timestamp": format_time(by.event.at), "body": data.get("body")})
 
-    def set_fields(self, by: Placed, values: Json) -> None:
+    def set_fields(self, by: Placed, values: Json, released: object = None) -> None:
         """Write the fields of `values`; a value of another type is passed over."""
         for key, value in values.items():
             name = "issue_type" if key == "type" and "issue_type" not in values else key
             if name in ORDER_FIELDS:
-                if ORDER_FIELDS[name](value):
-                    if name == "assignee":
-                        self.decided = by
+                if name == "assignee":
+                    self._decide_assignee(by, value if isinstance(value, str) else None, released)
+                elif ORDER_FIELDS[name](value):
                     self.fields[name].write(by, int(value) if name == "priority" else value)
             elif name == "labels" and isinstance(value, list):
                 self.labels.changed = by
@@ -431,7 +450,8 @@ class Order:
         assert self.created is not None
         first = self.created.event
         record: Json = {"id": self.id}
-        record |= {name: self.fields[name].value(ORDER_DEFAULTS[name]) for name in ORDER_FIELDS}
+        record |= {name: self.assignee if name == "assignee" else self.fields[name].value(ORDER_DEFAULTS[name])
+                   for name in ORDER_FIELDS}
         record["created_at"] = format_time(time_or(first.data.get("created_at"), first.at))
         record["updated_at"] = format_time(self.updated_at)
         record["created_by"] = text_or(first.data.get("created_by"), first.actor)
@@ -474,11 +494,10 @@ def dependencies(items: list[Any], event: Event) -> dict[tuple[str, str], Json]:
 
 MESSAGE_FIELDS: dict[str, Callable[[object], bool]] = {
     "from": is_text, "to": is_text, "subject": is_text, "body": is_text,
-    "message_type": is_text_or_null, "priority": is_text,
-    "metadata": lambda value: isinstance(value, dict),
+    "message_type": is_text, "priority": is_text,
 }
 MESSAGE_DEFAULTS: Json = {"from": "", "to": "", "subject": "", "body": "", "message_type": None,
-                          "priority": "normal", "metadata": {}}
+                          "priority": "normal"}
 
 
 def message_record(id: str, events: list[Placed]) -> Json | None:
@@ -488,24 +507,34 @@ def message_record(id: str, events: list[Placed]) -> Json | None:
     replaces fields; the earliest reading counts.
     """
     fields = {name: Register() for name in MESSAGE_FIELDS}
-    sent, reads = None, []
+    sent: Placed | None = None
+    reads: list[tuple[Placed, int]] = []
+    metadata: Json = {}
     for by in events:
         data = by.event.data
         if by.event.type == "mail.sent":
-            sent = sent or by
-            reads += [parse_time(data["read_at"])] if _is_time(data.get("read_at")) else []
+            if sent is None:
+                sent = by
+                fields["from"].write(by, by.event.actor)
+            reads += [(by, parse_time(data["read_at"]))] if _is_time(data.get("read_at")) else []
             for name, accepts in MESSAGE_FIELDS.items():
-                key = "type" if name == "message_type" and name not in data else name
-                if key in data and accepts(data[key]):
-                    fields[name].write(by, data[key])
+                value = data.get(name) or (data.get("type") if name == "message_type" else None)
+                # What a later account leaves empty, it does not deny.
+                if value and accepts(value):
+                    fields[name].write(by, value)
+            if isinstance(data.get("metadata"), dict):
+                metadata |= data["metadata"]
+        elif by.event.type == "mail.read" and data.get("undone") is True:
+            reads = [(read, at) for read, at in reads if not by.knows(read)]
         elif by.event.type == "mail.read":
-            reads.append(time_or(data.get("read_at"), by.event.at))
+            reads.append((by, time_or(data.get("read_at"), by.event.at)))
     if sent is None:
         return None
     record: Json = {"id": id}
     record |= {name: fields[name].value(MESSAGE_DEFAULTS[name]) for name in MESSAGE_FIELDS}
+    record["metadata"] = metadata
     record["timestamp"] = format_time(time_or(sent.event.data.get("timestamp"), sent.event.at))
-    record["read_at"] = format_time(min(reads)) if reads else None
+    record["read_at"] = format_time(min(at for _, at in reads)) if reads else None
     return record
 
 

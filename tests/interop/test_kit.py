@@ -277,6 +277,34 @@ class Model(unittest.TestCase):
         self.assertEqual(only_order(CREATED, first, second, free, third).record()["assignee"],
                          "a/workers/slot1")
 
+    def test_a_contested_claim_moves_up_when_the_one_before_it_goes(self) -> None:
+        first, second = order(2, 1, "assigned", [1], agent="a/x"), order(3, 2, "assigned", [1], agent="a/y")
+        for gone in (order(4, 3, "updated", [2], changes={"assignee": None}),
+                     order(4, 3, "updated", [2, 3], changes={"assignee": None}, released="a/x")):
+            found = only_order(CREATED, first, second, gone)
+            self.assertEqual((found.record()["assignee"], found.contested), ("a/y", []))
+        named = only_order(CREATED, first, second, order(4, 3, "updated", [2, 3], changes={"assignee": "a/z"}))
+        self.assertEqual((named.record()["assignee"], named.contested), ("a/z", []))
+
+    def test_a_claim_that_a_remote_decided_for_comes_first(self) -> None:
+        first = order(2, 1, "assigned", [1], agent="a/x")
+        found = only_order(CREATED, first, order(3, 2, "assigned", [1], agent="a/y", exclusive=True))
+        self.assertEqual((found.record()["assignee"], found.contested[0]["agent"]), ("a/y", "a/x"))
+        knew = only_order(CREATED, first, order(3, 2, "assigned", [2], agent="a/y", exclusive=True))
+        self.assertEqual(knew.record()["assignee"], "a/x")
+
+    def test_a_reading_that_is_taken_back_does_not_count(self) -> None:
+        sent = event(2, 1, "mail.sent", [], message_id="msg-a", to="ceo", subject="s", adopted=True, metadata={"a": 1})
+        read = event(3, 2, "mail.read", [2], message_id="msg-a")
+        other = event(4, 3, "mail.read", [2], message_id="msg-a")
+        undone = event(5, 4, "mail.read", [3], message_id="msg-a", undone=True)
+        more = event(6, 5, "mail.sent", [2], message_id="msg-a", to="ceo", body="b", metadata={"b": 2})
+        self.assertIsNone(folded(sent, read, undone).messages["msg-a"]["read_at"])
+        message = folded(sent, read, other, undone, more).messages["msg-a"]
+        self.assertEqual(message["read_at"], format_time(NOON + 3 * 10**9))
+        self.assertEqual((message["subject"], message["body"], message["metadata"]), ("s", "b", {"a": 1, "b": 2}))
+        self.assertEqual(message["from"], "ceo")
+
     def test_metadata_entries_are_fields_and_a_whole_object_replaces(self) -> None:
         lines = [CREATED, order(2, 1, "updated", [1], changes={"metadata": {"a": 1, "b": 2}}),
                  order(3, 2, "updated", [2], changes={"metadata.a": None, "metadata.c.d": 3})]
