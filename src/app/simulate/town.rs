@@ -265,7 +265,7 @@ fn is_breakdown(fault: &Fault, line: Line) -> bool {
         "another command",
         "was moved by others",
         "not set up",
-        "dead",
+        "this process is dead",
         "is locked",
     ];
     let unreachable =
