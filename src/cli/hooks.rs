@@ -109,7 +109,7 @@ fn show(ctx: &Context, reports: &[HookReport]) {
         HookState::Foreign { line } => Some(line.clone()),
         _ => None,
     };
-    let record = |r: &HookReport| json!({"hook": r.hook.name(), "state": word(&r.state), "path": r.path, "line": line(&r.state)});
+    let record = |r: &HookReport| json!({"hook": r.hook.name(), "state": word(&r.state), "path": r.path.to_string_lossy(), "line": line(&r.state)});
     ctx.many(reports.iter().map(record).collect(), |_| {
         let mut out = String::new();
         for r in reports {

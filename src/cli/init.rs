@@ -31,18 +31,22 @@ impl Args {
             "branch": report.branch, "replica": report.replica, "factory": report.factory, "made": report.made,
             "adopted": report.adopted, "remote": report.remote,
         });
-        ctx.one(&record, |_| {
-            if report.made.is_empty() {
-                return format!("everything is set up; nothing was changed (state branch {})", report.branch);
-            }
-            let mut out = format!("set up {}:\n", report.factory);
-            for line in &report.made {
-                out.push_str(&format!("  {line}\n"));
-            }
-            out.push_str("\nto undo it: git vermas hooks uninstall, then remove .work and the state branch yourself\n");
-            out.push_str("next: git vermas wo create \"What is to be done\"\n");
-            out
-        });
+        if ctx.ui.is_json() || !ctx.global.quiet {
+            ctx.one(&record, |_| {
+                if report.made.is_empty() {
+                    return format!("everything is set up; nothing was changed (state branch {})", report.branch);
+                }
+                let mut out = format!("set up {}:\n", report.factory);
+                for line in &report.made {
+                    out.push_str(&format!("  {line}\n"));
+                }
+                out.push_str(
+                    "\nto undo it: git vermas hooks uninstall, then remove .work and the state branch yourself\n",
+                );
+                out.push_str("next: git vermas wo create \"What is to be done\"\n");
+                out
+            });
+        }
         for warning in &report.warnings {
             ctx.ui.warn(warning);
         }

@@ -55,7 +55,7 @@ impl Create {
             return Err(Fault::conflict(format!("slot{} has a worktree: {}", slot.number, slot.path.display())));
         }
         dispatch::make_worktree(&session, &slot, &base, &format!("slot{}", slot.number))?;
-        let record = json!({"slot": slot.number, "worktree": slot.path, "branch": slot.branch, "base": base.branch});
+        let record = json!({"slot": slot.number, "worktree": slot.path.to_string_lossy(), "branch": slot.branch, "base": base.branch});
         ctx.one(&record, |_| format!("{} on {}, from {}", slot.path.display(), slot.branch, base.branch));
         ctx.finish(&mut session);
         Ok(())
@@ -93,7 +93,7 @@ impl List {
                 "clean".to_owned()
             };
             records.push(
-                json!({"slot": slot, "path": t.path, "branch": branch, "head": head, "dirty": dirty, "lost": t.lost}),
+                json!({"slot": slot, "path": t.path.to_string_lossy(), "branch": branch, "head": head, "dirty": dirty, "lost": t.lost}),
             );
             table.row([
                 Cell::new(Label::Agent, slot),
@@ -124,7 +124,7 @@ impl Remove {
         let mut session = ctx.session()?;
         let slot = slots::parse(&session, &self.slot)?;
         let rescue = workers::remove_worktree(&mut session, &slot)?;
-        let record = json!({"slot": slot.number, "removed": slot.path, "rescue": rescue.as_ref().map(|r| &r.0), "restore": rescue.as_ref().map(|r| &r.1)});
+        let record = json!({"slot": slot.number, "removed": slot.path.to_string_lossy(), "rescue": rescue.as_ref().map(|r| &r.0), "restore": rescue.as_ref().map(|r| &r.1)});
         ctx.one(&record, |_| match &rescue {
             Some((name, restore)) => {
                 format!(

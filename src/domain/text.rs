@@ -52,9 +52,8 @@ pub fn title_fault(title: &str) -> Option<String> {
 
 /// What is wrong with a body of text; `None` where it is good. Line breaks and tabs are welcome.
 pub fn body_fault(what: &str, body: &str) -> Option<String> {
-    (body.len() > LONGEST_BODY).then(|| {
-        format!("{what} has {} bytes, at most {LONGEST_BODY} fit: put the rest into a file and name it", body.len())
-    })
+    (body.len() > LONGEST_BODY)
+        .then(|| format!("{what} is longer than {LONGEST_BODY} bytes: put the rest into a file and name it"))
 }
 
 /// What is wrong with a label; `None` where it is good.

@@ -157,6 +157,32 @@ fn an_argument_that_is_no_text_is_refused() {
 }
 
 #[test]
+fn a_repository_whose_path_is_no_text_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let repo = dir.path().join(std::ffi::OsString::from_vec(b"caf\xe9".to_vec()));
+    let git = |args: &[&str]| assert!(scrubbed("git").current_dir(&repo).args(args).status().unwrap().success());
+    std::fs::create_dir(&repo).unwrap();
+    git(&["init", "-q"]);
+    git(&["-c", "user.name=t", "-c", "user.email=t@e", "commit", "-q", "--allow-empty", "-m", "x"]);
+    for args in [
+        &["init", "-q"][..],
+        &["hooks", "status"],
+        &["hooks", "status", "--json"],
+        &["worktree", "create", "slot1", "--json"],
+        &["worktree", "list", "--json"],
+        &["status", "--json"],
+        &["workers"],
+        &["doctor"],
+        &["worktree", "remove", "slot1"],
+    ] {
+        let mut c = vermas(args);
+        let said = shown(&c.current_dir(&repo).output().unwrap());
+        assert!(said.starts_with("exit 0"), "{args:?}: {said}");
+        assert!(args != ["init", "-q"] || said == "exit 0\n--- out\n--- err\n", "{said}");
+    }
+}
+
+#[test]
 fn help_is_short_or_long_and_speaks_of_git_vermas() {
     insta::assert_snapshot!(whole(&["version", "-h"]), @r"
     exit 0
