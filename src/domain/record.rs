@@ -76,6 +76,17 @@ pub fn count_changes(base: &Map<String, Value>, now: &Map<String, Value>) -> usi
     changed_order(base, now).iter().map(|d| weight(d).max(1)).sum()
 }
 
+/// Whether all that a line changes of one version of a record is so in another.
+pub fn has_told(base: &Map<String, Value>, line: &Map<String, Value>, present: &Map<String, Value>) -> bool {
+    let changes = |d: &Draft| d.data.get("changes").and_then(Value::as_object).cloned().unwrap_or_default();
+    let (of_base, of_present) = (changed_order(base, line), changed_order(present, line));
+    let left: Vec<_> = of_present.iter().map(changes).collect();
+    of_base.iter().all(|d| match d.kind.as_str() {
+        "work_order.updated" => changes(d).keys().all(|field| left.iter().all(|l| !l.contains_key(field))),
+        _ => !of_present.iter().any(|p| p.kind == d.kind),
+    })
+}
+
 fn changed_sets(id: &str, base: &Map<String, Value>, now: &Map<String, Value>, actor: &AgentId) -> Vec<Draft> {
     let mut drafts = Vec::new();
     let labels = |r: &Map<String, Value>| -> BTreeSet<String> {

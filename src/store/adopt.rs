@@ -253,6 +253,9 @@ impl Tx<'_> {
             }
             _ => {}
         }
+        if std::str::from_utf8(text).is_err() {
+            faulty(self, "it holds bytes that are no UTF-8; the record was taken without them")?;
+        }
         let drafts = match table {
             Table::Orders => self.order_drafts(&id, &map, first, whence)?,
             Table::Messages => self.message_drafts(&id, &map, first)?,
@@ -327,8 +330,14 @@ impl Tx<'_> {
         if !seen.is_empty() {
             // Or it is the time of an edit of what stood there, which hit upon another's.
             seen.extend(self.record_projected(id, projected)?.map(|o| o.record()));
-            let seen = seen.into_iter().min_by_key(|v| record::count_changes(v, line)).unwrap_or(current);
-            return Ok(record::changed_order(&seen, line));
+            // Of versions that it is as like to, one from which it tells nothing new: it was taken in before.
+            let told = |v: &Map<String, Value>| record::has_told(v, line, &current);
+            let seen = seen.iter().min_by_key(|v| (record::count_changes(v, line), !told(v)));
+            return Ok(match seen {
+                Some(seen) if told(seen) => Vec::new(),
+                Some(seen) => record::changed_order(seen, line),
+                None => record::changed_order(&current, line),
+            });
         }
         // A time of whole seconds is no version's: somebody set it, and changed what stood there at any time of that second.
         if !text.contains('.') {

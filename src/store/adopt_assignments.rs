@@ -95,7 +95,7 @@ impl Tx<'_> {
             let target = if content.is_empty() { None } else { content.parse::<Target>().ok() };
             if target.is_none() && !content.is_empty() {
                 self.set_aside(name, 1, &bytes, "no assignment: write work_order:ID, mail:ID or process:ID")?;
-            } else if !self.is_stale(&agent, &stamp)? {
+            } else if !self.is_stale(&agent, &stamp)? && !self.is_put_back(&agent, target.as_ref())? {
                 self.adopt_target(&agent, target)?;
             } else {
                 self.cache
@@ -122,6 +122,21 @@ impl Tx<'_> {
         let (file, event) = (stamp.mtime_ns / 1_000_000, f.last.at.millis());
         let exact = if file % 1000 == 0 { WHOLE_SECONDS_MS } else { TICK_MS };
         Ok(event <= self.now_ms && file + exact < event)
+    }
+
+    /// Whether the file came with a log that was replaced, and says what the agent's assignment was before: somebody put all of
+    /// `.work` back, and gave its files the present time.
+    fn is_put_back(&self, agent: &AgentId, target: Option<&Target>) -> Result<bool> {
+        if !self.restored.log_was_replaced && !self.is_other_log {
+            return Ok(false);
+        }
+        let events = super::fold::events_of(self.cache, &self.log, &format!("assignment/{agent}"))?;
+        let said = |e: &crate::domain::event::Event| match e.kind.as_str() {
+            "assignment.set" => Some(format!("{}:{}", e.text("ref_type")?, e.text("ref_id")?)),
+            _ => None,
+        };
+        let now = target.map(Target::to_string);
+        Ok(now.is_some() && events.iter().any(|e| said(e) == now))
     }
 
     fn adopt_target(&mut self, agent: &AgentId, target: Option<Target>) -> Result<()> {

@@ -15,6 +15,7 @@ use super::tx::Tx;
 use crate::domain::event::Event;
 use crate::git::Oid;
 use crate::sys::fs::{self, Stamp};
+use crate::sys::random;
 use crate::wire::line;
 
 /// How much of the log's end is compared to tell whether it is still the same log.
@@ -35,6 +36,7 @@ impl Tx<'_> {
         let mut built = self.cache.built()?;
         let same_log = built.fits(&log) && built.tail == self.tail(built.offset)? && self.has_what_it_says()?;
         if !same_log || built.boot != fs::boot_id() || self.rebuild {
+            self.is_other_log = built.offset > 0 && !same_log;
             self.cache.clear()?;
             self.overlay = super::fold::Overlay::default();
             self.clock = crate::domain::event::Clock::default();
@@ -49,6 +51,7 @@ impl Tx<'_> {
                 fed = log.size;
             }
             self.cache.set_meta("fed", &fed.to_string())?;
+            self.cache.set_meta(super::cache::READING, &random::bits().to_string())?;
         }
         self.take_in_log(&mut built)?;
         let tip = self.tip.map(|t| t.to_string()).unwrap_or_default();

@@ -21,6 +21,9 @@ pub struct Quarantined {
     /// The bytes, with U+FFFD for what is no UTF-8. Of a line of events, which stays where it is, only the beginning; of
     /// any other that is too long to be a record, only the end.
     pub text: String,
+    /// The same bytes in hexadecimal, where they are no UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hex: Option<String>,
     sum: i64,
 }
 
@@ -64,7 +67,9 @@ impl Quarantine {
                 &bytes[bytes.len().saturating_sub(LONGEST_LINE)..]
             };
             let text = String::from_utf8_lossy(shown).into_owned();
-            self.new.push(Quarantined { file: file.to_owned(), line: number, reason: reason.to_owned(), text, sum });
+            let hex = std::str::from_utf8(shown).is_err().then(|| shown.iter().map(|b| format!("{b:02x}")).collect());
+            let (file, reason) = (file.to_owned(), reason.to_owned());
+            self.new.push(Quarantined { file, line: number, reason, text, hex, sum });
         }
         Ok(fresh)
     }

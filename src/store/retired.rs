@@ -43,8 +43,11 @@ fn fingerprint(bytes: &[u8]) -> u64 {
     words.fold(bytes.len() as u64 | 1, step)
 }
 
-/// The same of the beginning of a file; 0 where it is shorter.
+/// The same of the beginning of a file; 0 where it is shorter, or nothing of it was seen.
 fn mark_of(path: &Path, seen: u64) -> u64 {
+    if seen == 0 {
+        return 0;
+    }
     let read = |f: std::fs::File| fs::read_at(&f, 0, usize::try_from(seen).unwrap_or(usize::MAX));
     readers::open_unnoticed(path).and_then(read).map_or(0, |bytes| fingerprint(&bytes))
 }
@@ -129,7 +132,10 @@ impl Tx<'_> {
         let old = Stamp::of(&new).unwrap_or_default();
         let known = known.filter(|k| k.inode == old.inode);
         let (seen, changed_ns) = known.map_or((0, 0), |k| (seen, k.mtime_ns));
+        // Of one that was written to since it was taken in, what stood in it then is not known: all of it is looked at.
         let mark = mark_of(&new, seen);
+        let is_as_known = |k: &Stamp| Stamp::of(&new).is_some_and(|s| (s.size, s.mtime_ns) == (k.size, k.mtime_ns));
+        let mark = if known.as_ref().is_some_and(is_as_known) { mark } else { 0 };
         fs::rename(&new, &folder.join(name(old.inode.to_string(), seen, changed_ns, mark))).map_err(failed)?;
         Ok(Replaced { stamp: stamp.unchanged_at(&path), tells, changed: old.mtime_ns != changed_ns })
     }
@@ -339,6 +345,30 @@ mod tests {
             })
             .unwrap();
         assert_eq!(titles(&mut store), "XA XB XC new ");
+    }
+
+    #[test]
+    fn what_an_editor_that_leaves_the_time_alone_puts_there_right_before_ours_is_taken_in() {
+        for in_place in [false, true] {
+            let (_dir, mut store) = three();
+            let list = store.places.orders();
+            let text = String::from_utf8(fs::read(&list).unwrap()).unwrap();
+            let theirs = text.replace("\"title\":\"B\"", "\"title\":\"a longer one\"");
+            store
+                .with_state::<_, StoreError>(|tx| {
+                    match in_place {
+                        true => fs::put(&list, theirs.as_bytes()).unwrap(),
+                        false => fs::replace(&list, theirs.as_bytes()).unwrap(),
+                    }
+                    let mut appending = fs::open_append_shared(&list).unwrap();
+                    fs::append(&mut appending, b"{\"id\":\"wo-py\",\"title\":\"new\"}\n").unwrap();
+                    tx.rewrite_table(Table::Orders)?;
+                    tx.finish().map(|_| ())
+                })
+                .unwrap();
+            assert_eq!(titles(&mut store), "A a longer one C new ", "in place: {in_place}");
+            assert!(store.warnings.is_empty(), "{:?}", store.warnings);
+        }
     }
 
     #[test]

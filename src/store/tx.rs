@@ -53,6 +53,8 @@ pub struct Tx<'a> {
     pub(super) tip: Option<Oid>,
     pub(super) rebuild: bool,
     pub(super) rebuilt: bool,
+    /// Whether the log is not the one that the cache was built from.
+    pub(super) is_other_log: bool,
     /// Whether events are only noted: subjects are folded when all of them are there, each once.
     pub(super) folds_later: bool,
     pub(super) restored: Restored,
@@ -92,6 +94,7 @@ impl<'a> Tx<'a> {
             tip: None,
             rebuild: false,
             rebuilt: false,
+            is_other_log: false,
             folds_later: false,
             restored,
             arrived: 0,

@@ -33,7 +33,9 @@ fn object_up_to(longest: usize, bytes: &[u8]) -> Result<Map<String, Value>, Stri
     let strict = serde_json::from_slice::<Value>(bytes);
     let value = match strict {
         Ok(v) => v,
-        Err(e) if !has_peculiarities(bytes) => return Err(reason(&e)),
+        Err(e) if !has_peculiarities(bytes) && !e.to_string().starts_with("number out of range") => {
+            return Err(reason(&e));
+        }
         Err(e) => match serde_json::from_slice(&tamed(bytes)) {
             Ok(v) => v,
             Err(_) => return Err(reason(&e)),
@@ -81,8 +83,8 @@ fn has_peculiarities(bytes: &[u8]) -> bool {
     has(b"NaN") || has(b"Infinity") || has(b"\\u") || std::str::from_utf8(bytes).is_err()
 }
 
-/// The same text with what strict JSON lacks replaced: `NaN` and `Infinity` by null, lone surrogates by U+FFFD, bytes
-/// that are no UTF-8 by U+FFFD.
+/// The same text with what strict JSON lacks replaced: `NaN`, `Infinity` and numbers beyond the range of a float by null,
+/// lone surrogates by U+FFFD, bytes that are no UTF-8 by U+FFFD.
 fn tamed(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
     let mut out = String::with_capacity(text.len());
@@ -98,6 +100,11 @@ fn tamed(bytes: &[u8]) -> Vec<u8> {
         if c == '"' {
             inside = !inside;
         }
+        if let (false, Some(number)) = (inside, number_at(rest)) {
+            out.push_str(if number.parse().is_ok_and(f64::is_infinite) { "null" } else { number });
+            rest = &rest[number.len()..];
+            continue;
+        }
         let word = ["NaN", "-Infinity", "Infinity"].into_iter().find(|w| !inside && rest.starts_with(w));
         if let Some(w) = word {
             out.push_str("null");
@@ -108,6 +115,13 @@ fn tamed(bytes: &[u8]) -> Vec<u8> {
         }
     }
     out.into_bytes()
+}
+
+/// The number at the start of `text`.
+fn number_at(text: &str) -> Option<&str> {
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
+    let begins = text.strip_prefix('-').unwrap_or(text).starts_with(|c: char| c.is_ascii_digit());
+    begins.then(|| &text[..text.find(|c| !is_part(c)).unwrap_or(text.len())])
 }
 
 /// What an escape at the start of `text` becomes, and how many bytes it takes.
@@ -195,6 +209,11 @@ mod tests {
         assert!(m["a"].is_null() && m["b"].is_null());
         assert_eq!(m["c"], "NaN \u{fffd} x \u{1f600}");
         assert_eq!(m["d"], "<");
+        let long = "9".repeat(400);
+        let m = object(format!(r#"{{"a":1e400,"b":-{long},"c":[{long}.5],"d":"1e400","e":1.5e3,"f":NaN}}"#).as_bytes());
+        let m = m.unwrap();
+        assert!(m["a"].is_null() && m["b"].is_null() && m["c"][0].is_null() && m["f"].is_null());
+        assert_eq!((&m["d"], m["e"].as_f64()), (&Value::from("1e400"), Some(1500.0)));
     }
 
     #[test]

@@ -269,6 +269,75 @@ fn events_and_records_without_a_newline_between_them_all_count() {
 }
 
 #[test]
+fn a_line_from_an_older_reading_that_was_taken_in_before_takes_nothing_back_where_a_clock_is_ahead() {
+    let p = Place::new();
+    let (one, two) = (p.create("one"), p.create("two"));
+    let ahead = chrono::Utc::now() + chrono::Duration::hours(1);
+    let comment = said("work_order.commented", &one, &format!(r#"{{"work_order_id":"{one}","body":"x"}}"#));
+    let comment = comment.replace("2026-01-06T12:00:00Z", &ahead.format("%Y-%m-%dT%H:%M:%SZ").to_string());
+    append(&p.work().join("events.jsonl"), &format!("{comment}\n"));
+    p.vermas(&["wo", "update", &one, "-d", "A"]).ok();
+    let list = p.work().join("work_orders.jsonl");
+    let mut read = fs::read_to_string(&list).unwrap();
+    p.vermas(&["wo", "update", &one, "-d", "B"]).ok();
+    for (id, title) in [(&one, "E"), (&two, "F")] {
+        let old = if id == &one { "\"title\":\"one\"" } else { "\"title\":\"two\"" };
+        read = read.replace(old, &format!("\"title\":\"{title}\""));
+        fs::write(p.work().join("x"), &read).unwrap();
+        fs::rename(p.work().join("x"), &list).unwrap();
+        p.vermas(&["status"]).ok();
+        assert_eq!(p.show(id)["title"], title);
+        let shown = p.show(&one);
+        assert_eq!((&shown["title"], &shown["description"]), (&"E".into(), &"B".into()));
+    }
+}
+
+#[test]
+fn a_copy_of_everything_that_is_put_back_with_new_times_sets_no_assignment_back() {
+    for in_place in [false, true] {
+        let p = Place::new();
+        let (old, new) = (p.create("old"), p.create("new"));
+        p.vermas(&["assignment", "set", "slot0", &old]).ok();
+        let copy = p.app.join("copy");
+        let shell = |line: &str| {
+            assert!(
+                std::process::Command::new("sh").current_dir(&p.app).args(["-c", line]).status().unwrap().success()
+            );
+        };
+        shell("cp -r .work copy");
+        p.vermas(&["assignment", "set", "--replace", "slot0", &new]).ok();
+        shell(if in_place { "cp -r copy/. .work/" } else { "rm -rf .work; cp -r copy .work" });
+        assert_eq!(p.json(&["assignment", "show", "slot0"])["ref_id"], new.as_str(), "in place: {in_place}");
+        let file = p.work().join(".assignment-app-workers-slot0");
+        assert_eq!(fs::read_to_string(&file).unwrap(), format!("work_order:{new}\n"));
+        // Set back by hand later on it counts.
+        fs::write(&file, format!("work_order:{old}\n")).unwrap();
+        assert_eq!(p.json(&["assignment", "show", "slot0"])["ref_id"], old.as_str());
+        assert!(copy.exists());
+    }
+}
+
+#[test]
+fn what_no_text_and_no_float_can_hold_is_read_and_its_bytes_are_kept() {
+    let p = Place::new();
+    let list = p.work().join("work_orders.jsonl");
+    let mut file = fs::OpenOptions::new().append(true).open(&list).unwrap();
+    std::io::Write::write_all(&mut file, b"{\"id\":\"wo-latin\",\"title\":\"caf\xe9\"}\n").unwrap();
+    append(&list, "{\"id\":\"wo-huge\",\"title\":\"huge\",\"z\":1e400}\n");
+    let huge = said("work_order.commented", "h", r#"{"work_order_id":"wo-huge","body":"on","z":[1e400,-1e400]}"#);
+    append(&p.work().join("events.jsonl"), &format!("{huge}\n"));
+    assert!(p.vermas(&["status"]).err.contains("no UTF-8"));
+    assert_eq!(p.show("wo-latin")["title"], "caf\u{fffd}");
+    assert_eq!(p.show("wo-huge")["comments"][0]["body"], "on");
+    p.create("another");
+    assert!(
+        p.git(&["grep", "-h", "py-work_order.commented-h", "vermas/state", "--", "events"]).contains("[1e400,-1e400]")
+    );
+    let kept = fs::read_to_string(p.app.join(".git/vermas/quarantine.jsonl")).unwrap();
+    assert!(kept.contains("636166e9") && kept.lines().count() == 1, "{kept}");
+}
+
+#[test]
 fn a_record_that_names_another_order_is_not_that_order() {
     let p = Place::new();
     let victim = p.vermas(&["wo", "create", "Victim", "-p", "0", "-d", "plan"]).ok();
