@@ -44,6 +44,16 @@ impl Kind {
     }
 }
 
+/// Whether what failed may work at the next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    No,
+    /// The cache was taken away in the middle of it, or another put in its place.
+    Yes,
+    /// The cache is broken, and is made anew once it is thrown away.
+    WithoutCache,
+}
+
 /// An error as a person gets to see it.
 ///
 /// The message is one sentence without a final full stop, with the place in it; a hint is how to get on. Neither is
@@ -53,11 +63,13 @@ pub struct Fault {
     pub kind: Kind,
     pub message: String,
     pub hints: Vec<String>,
+    /// Whether it may work at the next attempt.
+    pub again: Again,
 }
 
 impl Fault {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hints: Vec::new() }
+        Self { kind, message: message.into(), hints: Vec::new(), again: Again::No }
     }
 
     pub fn failed(message: impl Into<String>) -> Self {

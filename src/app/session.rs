@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::fault::{Fault, Kind};
+use super::fault::{Again, Fault, Kind};
 use crate::domain::{AgentId, OrderId, RefId, Refusal, Why};
 use crate::git::push::{Asking, Configured, Remote};
 use crate::git::{Repo, RepoError};
@@ -49,6 +50,7 @@ impl Session {
     /// Like [`Self::write`], with the ids of the events.
     pub fn write_noted<T>(&mut self, decide: impl FnOnce(&mut Tx<'_>) -> Result<T, Fault>) -> Result<Done<T>, Fault> {
         let mut done = self.store.write(decide)?;
+        HAS_WRITTEN.store(true, Ordering::Relaxed);
         self.warnings.append(&mut done.warnings);
         super::packing::start_if_due(&mut self.store);
         Ok(done)
@@ -134,6 +136,16 @@ pub fn git_of(repo: &Repo) -> crate::git::Git {
         Some(top) => git.with_work_tree(top),
         None => git,
     }
+}
+
+/// Whether this process has come to the end of a change.
+static HAS_WRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Throws a broken cache away. Gives whether what failed for it can be run again: nothing was changed yet.
+pub fn may_go_again(fault: &Fault) -> bool {
+    let drop = || -> Result<(), Fault> { Ok(Store::open(repository()?)?.drop_cache()?) };
+    let is_mended = fault.again == Again::Yes || (fault.again == Again::WithoutCache && drop().is_ok());
+    is_mended && !HAS_WRITTEN.load(Ordering::Relaxed)
 }
 
 /// The repository stood in, found as git finds it.
@@ -251,7 +263,10 @@ impl From<StoreError> for Fault {
                     .hint(format!("look before you try again: where it was done it is shown by git vermas {look}"))
             }
             StoreError::Cache { .. } if e.is_full_disk() => crate::sys::fs::no_room().into(),
-            StoreError::Cache { .. } => Self::failed(text).hint("git vermas rebuild"),
+            StoreError::Cache { .. } => {
+                let again = if e.is_spoiled_cache() { Again::WithoutCache } else { Again::Yes };
+                Self { again, ..Self::failed(text).hint("git vermas rebuild") }
+            }
             StoreError::TooMuch { .. } => Self::failed(text)
                 .hint("nothing of it was taken over; the branch it comes from is to be put back to a commit before it"),
             StoreError::Rewritten => Self::failed(text).hint("read it anew: git vermas rebuild"),

@@ -71,6 +71,7 @@ pub use crash::install as install_crash_report;
 pub use global::Global;
 
 use crate::app::fault::Fault;
+use crate::app::session;
 
 /// The colours of help, out of the ones that `ui` knows.
 const STYLES: Styles =
@@ -184,7 +185,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         crate::app::candidates::register(crate::app::live::candidates);
         return ExitCode::from(complete::answer(&shell, &args));
     }
-    ExitCode::from(start(&args))
+    ExitCode::from(start(&args, false))
 }
 
 /// Reads a line. Nearly every line is right and names its command first, and needs no other; help and errors come from the
@@ -201,7 +202,13 @@ fn named_alone(words: &[String]) -> Option<Cli> {
     Cli::from_arg_matches(&matches).ok()
 }
 
-fn start(args: &[OsString]) -> u8 {
+/// Whether an answer was given in part, or a part of standard input is read.
+fn has_begun(args: &[OsString]) -> bool {
+    crate::ui::has_spoken() || args.iter().any(|a| a == "-")
+}
+
+/// Runs the line; a second time where the first came to grief on the cache.
+fn start(args: &[OsString], is_again: bool) -> u8 {
     let glance = Global::glance(args);
     let said = invoke::words(args).and_then(|words| {
         if words.len() < 2 {
@@ -216,6 +223,7 @@ fn start(args: &[OsString]) -> u8 {
     let ctx = Context::new(cli.global);
     match ctx.prepare().and_then(|()| cli.command.run(&ctx)) {
         Ok(()) => 0,
+        Err(fault) if !is_again && session::may_go_again(&fault) && !has_begun(args) => start(args, true),
         Err(fault) => ctx.fail(&fault),
     }
 }

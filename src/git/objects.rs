@@ -165,6 +165,11 @@ impl Repo {
         self.gix.find_header(oid).is_ok()
     }
 
+    /// Whether an object is there, in a file of its own or in a pack.
+    pub fn is_stored(&self, oid: Oid) -> bool {
+        sys::fs::metadata(&self.loose_path(oid)).is_ok_and(|file| file.len() > 0) || self.has_object(oid)
+    }
+
     /// Fails where the system refuses to read what may hold an object: then nothing can be said of it.
     pub fn check_objects_readable(&self, object: Oid) -> std::io::Result<()> {
         sys::fs::check_readable(&self.loose_path(object))?;

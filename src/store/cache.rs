@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -18,11 +18,15 @@ use crate::sys::world::{Act, point};
 const SWEPT_FOR_MS: i64 = 10_000;
 /// The meta key that says that something waits for a `git gc` to end before it goes to the branch.
 pub(super) const WAITING: &str = "waiting";
+/// The meta key of a number that is another each time the log is read anew.
+pub(super) const READING: &str = "reading";
 /// How long a reader waits for a writer's commit.
 const BUSY: Duration = Duration::from_secs(10);
 
 pub struct Cache {
     pub db: Connection,
+    /// The file that was opened, and its inode; `None` for one in memory.
+    file: Option<(PathBuf, u64)>,
     /// Whether the settings that only a writer needs are made.
     is_tuned: Cell<bool>,
 }
@@ -118,7 +122,7 @@ impl Cache {
     pub fn in_memory() -> Result<Self> {
         let db = Connection::open_in_memory()?;
         db.execute_batch(schema::CREATE)?;
-        Ok(Self { db, is_tuned: Cell::new(true) })
+        Ok(Self { db, file: None, is_tuned: Cell::new(true) })
     }
 
     fn attempt(path: &Path, may_create: bool) -> Result<Option<Self>> {
@@ -131,7 +135,10 @@ impl Cache {
         if may_create {
             flags |= OpenFlags::SQLITE_OPEN_CREATE;
         }
+        let inode = || Stamp::of(path).map(|s| s.inode);
+        let before = inode();
         let db = Connection::open_with_flags(path, flags)?;
+        let Some(inode) = inode().filter(|now| before.is_none_or(|b| b == *now)) else { return Ok(None) };
         db.busy_timeout(BUSY)?;
         db.set_prepared_statement_cache_capacity(64);
         db.execute_batch("PRAGMA temp_store=MEMORY;")?;
@@ -150,7 +157,14 @@ impl Cache {
         } else if version != schema::VERSION {
             return Ok(None);
         }
-        Ok(Some(Self { db, is_tuned: Cell::new(false) }))
+        let file = Some((path.to_owned(), inode));
+        Ok(Some(Self { db, file, is_tuned: Cell::new(false) }))
+    }
+
+    /// Whether the file that was opened still stands in its place. The journal is found by its name: one that was moved or
+    /// taken away has the journal of whichever took its place played into it, and shows what never was.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.file.as_ref().is_none_or(|(path, inode)| Stamp::of(path).is_some_and(|s| s.inode == *inode))
     }
 
     /// A value of the `meta` table.

@@ -45,6 +45,11 @@ impl StoreError {
         matches!(self, Self::Cache { why, .. } if why.contains(FULL))
     }
 
+    /// Whether what failed is a cache that somebody wrote into, or the disk has spoiled: it can be thrown away.
+    pub fn is_spoiled_cache(&self) -> bool {
+        matches!(self, Self::Cache { why, .. } if SPOILED.iter().any(|sign| why.contains(sign)))
+    }
+
     /// Whether what failed may be that something of ours was just taken away.
     pub(super) fn is_taken_away(&self) -> bool {
         match self {
@@ -98,6 +103,8 @@ impl StoreError {
     }
 }
 
+/// What SQLite says of a file that is broken.
+const SPOILED: &[&str] = &["disk image is malformed", "file is not a database"];
 /// What SQLite says of a full disk.
 pub(super) const FULL: &str = "disk is full";
 

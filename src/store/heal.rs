@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::bounds::check_segments;
-use super::cache::Cache;
 use super::error::{Result, StoreError};
 use super::open::Store;
 use super::places::Places;
@@ -264,7 +263,7 @@ impl Store {
             let now = branch::segments_of(&self.repo, root)?;
             let new = || now.iter().filter(|(path, s)| known.get(*path) != Some(&s.oid.to_string()));
             check_segments(&self.repo, new())?;
-            let built = self.cache.as_ref().map(Cache::built).transpose()?;
+            let built = self.cache.as_ref().and_then(|c| c.built().ok());
             let built = built.and_then(|b| crate::git::objects::parse_oid(&b.tip));
             if self.made != Some(tip) && built != Some(tip) {
                 let accepted = built.and_then(|b| self.repo.commit(b).ok()).map(|c| c.tree);

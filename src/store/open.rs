@@ -139,7 +139,7 @@ impl Store {
         if self.past.is_some() {
             return self.present();
         }
-        let recently = self.looked.is_some_and(|d| !d.passed());
+        let recently = self.looked.is_some_and(|d| !d.passed()) && self.has_cache_in_place();
         if !recently {
             for round in 1..=MOST_LOOKS {
                 match self.is_fresh() {
@@ -149,12 +149,16 @@ impl Store {
                     Err(e) => return Err(e),
                 }
                 self.mend_after_a_crash();
+                let (is_filled, is_in_place) = (self.is_filled(), self.has_cache_in_place());
                 // A branch may hold nothing that can be read.
-                if self.past.is_some() || self.is_filled() || round == MOST_LOOKS {
+                if self.past.is_some() || (is_in_place && (is_filled || round == MOST_LOOKS)) {
                     break;
                 }
+                if round == MOST_LOOKS {
+                    return Err(StoreError::cache("it is taken away again and again"));
+                }
                 self.cache = None;
-                self.rebuild = true;
+                self.rebuild = is_in_place;
             }
             self.looked = Some(Deadline::after(FRESH_FOR));
         }
@@ -191,6 +195,11 @@ impl Store {
             (Some(cache), Some(log)) => Ok(View::new(cache, log)),
             _ => Err(StoreError::NotInitialised),
         }
+    }
+
+    /// Whether there is a cache, and its file stands where it was opened; what is read from the past is in memory.
+    fn has_cache_in_place(&self) -> bool {
+        self.past.is_some() || self.cache.as_ref().is_some_and(Cache::is_in_place)
     }
 
     /// Whether the cache was filled, and not only made: the folder that it stands in may just have been taken away, and with it
@@ -329,7 +338,10 @@ impl Store {
         if !valid || text.is_empty() || full.ends_with('-') {
             return Err(malformed().into());
         }
-        let candidates = self.view()?.ids_from(table, &full, 9)?;
+        let mut candidates = self.view()?.ids_from(table, &full, 9)?;
+        if candidates.is_empty() && !self.has_cache_in_place() {
+            candidates = self.view()?.ids_from(table, &full, 9)?;
+        }
         if let Some((id, _)) = candidates.iter().find(|(id, _)| *id == full) {
             return id.parse().map_err(|_| malformed().into());
         }

@@ -4,6 +4,7 @@
 //! events are covered. Polling groups many commands into one commit where a queue would make one commit each.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rusqlite::params;
 
@@ -24,6 +25,10 @@ use crate::sys::fs;
 
 /// How often the branch may be moved by others between our reading it and our moving it.
 const MOST_RACES: u32 = 8;
+/// How often objects are written again that somebody took away.
+const MOST_PRUNED: usize = 4;
+/// How long it is given to come to its end.
+const PRUNE_PAUSE: Duration = Duration::from_millis(20);
 /// A checkpoint of the projections is due after this many bytes of events at the least, and again as much as the
 /// projections themselves have: its cost per event stays bounded whatever the size of the state.
 const CHECKPOINT_BYTES: u64 = 64 * 1024;
@@ -38,6 +43,8 @@ pub(super) struct Load {
     /// The log is covered up to here.
     through: u64,
     inode: u64,
+    /// Which reading of the log it is from: one that was cut short or replaced is read anew.
+    reading: Option<String>,
     assignments: BTreeMap<String, Option<String>>,
     /// Canonical projections, when a checkpoint is due.
     pub(super) projections: Option<[Vec<u8>; 2]>,
@@ -73,6 +80,7 @@ impl Load {
             offsets: Vec::new(),
             through: 0,
             inode: 0,
+            reading: None,
             assignments,
             projections: None,
             titles: BTreeMap::new(),
@@ -83,6 +91,7 @@ impl Load {
 }
 
 /// What a commit is built on.
+#[derive(Clone)]
 pub(super) struct Base {
     pub parents: Vec<Oid>,
     /// The root's entries before the load is added.
@@ -96,6 +105,8 @@ pub(super) struct Commit {
     pub oid: Oid,
     parent: Option<Oid>,
     homes: Vec<(String, usize)>,
+    /// Its objects, as far as they may be new.
+    written: Vec<Oid>,
     /// The segments that are new or longer, the newest last.
     pub segments: Vec<(String, Oid)>,
 }
@@ -265,6 +276,7 @@ impl Store {
                 offsets,
                 through: built.offset,
                 inode: built.inode,
+                reading: cache.meta(super::cache::READING)?,
                 assignments,
                 projections,
                 titles,
@@ -296,13 +308,22 @@ impl Store {
 
     /// Builds one commit and moves the branch from `old` to it. A branch that moved meanwhile is an error that says so.
     pub(super) fn commit_on(&mut self, load: &Load, base: &Base, old: Option<Oid>) -> Result<Commit> {
-        let base = Base { parents: base.parents.clone(), root: base.root.clone(), message: base.message.clone() };
         // Before the first object is written: whoever finds it after a crash knows what to look for.
         fs::put(&self.places.intent(), b"\n").map_err(StoreError::io("note that a commit is being made"))?;
-        let mut commit = self.build_on(load, base)?;
+        let seconds = clock::now_millis() / 1000;
+        let mut commit = self.build_at(load, base.clone(), seconds)?;
         commit.parent = old;
         self.move_tip(commit.oid, old, load)?;
-        Ok(commit)
+        // A git prune that looked before that took them for nobody's.
+        for _ in 0..MOST_PRUNED {
+            if commit.written.iter().all(|o| self.repo.is_stored(*o)) {
+                return Ok(commit);
+            }
+            self.build_at(load, base.clone(), seconds)?;
+            clock::sleep(PRUNE_PAUSE);
+        }
+        let source = std::io::Error::other("they are taken away again and again");
+        Err(StoreError::io("keep the objects of a commit")(source))
     }
 
     fn move_tip(&mut self, new: Oid, old: Option<Oid>, load: &Load) -> Result<()> {
@@ -346,7 +367,12 @@ impl Store {
 
     /// Writes the objects of a commit and syncs them, and the log with them where that is still to be done. No ref moves.
     pub(super) fn build_on(&mut self, load: &Load, base: Base) -> Result<Commit> {
-        let by = self.repo.author(clock::now_millis() / 1000);
+        self.build_at(load, base, clock::now_millis() / 1000)
+    }
+
+    /// The same with the commit's time, in seconds since the epoch: at the same time it is the same commit.
+    fn build_at(&mut self, load: &Load, base: Base, seconds: i64) -> Result<Commit> {
+        let by = self.repo.author(seconds);
         let mut written = Vec::new();
         let mut root = base.root;
         let (homes, segments) = self.write_segments(load, &mut root, &mut written)?;
@@ -385,7 +411,7 @@ impl Store {
         if load.flushes_log {
             self.sync_log()?;
         }
-        Ok(Commit { oid, parent: None, homes, segments })
+        Ok(Commit { oid, parent: None, homes, written, segments })
     }
 
     /// After the branch moved: the cache learns where the events are, projections and feed follow, and those who wait
@@ -430,20 +456,48 @@ impl Store {
             }
             Ok(())
         };
+        let tip = self.repo.ref_target(&self.places.state_ref).ok().flatten();
+        let tip = tip.map(|t| t.to_string()).unwrap_or_default();
         self.with_prepared_state(prepare, |tx| {
             for text in texts {
                 tx.note_text(&text.path, text.stamp.as_deref())?;
             }
             tx.project()?;
             tx.feed(through)?;
-            tx.finish().map(|_| ())
+            tx.finish()?;
+            // Of a log that was emptied meanwhile other lines may stand there now, which wait to be published.
+            let is_same_log = tx.cache.meta(super::cache::READING)? == load.reading;
+            let (inode, through) = if is_same_log { (load.inode, through) } else { (0, 0) };
+            fs::replace(&tx.places.committed(), format!("{inode} {through} {tip}\n").as_bytes())
+                .map_err(StoreError::io("note what is committed"))
         })?;
         if fs::exists(&self.places.waiting()) && !self.repo.is_collecting() && self.count_loose()? == 0 {
             fs::remove_file(&self.places.waiting()).map_err(StoreError::io("forget what has waited"))?;
         }
-        let tip = self.repo.ref_target(&self.places.state_ref).ok().flatten();
-        let tip = tip.map(|t| t.to_string()).unwrap_or_default();
-        fs::replace(&self.places.committed(), format!("{} {} {tip}\n", load.inode, load.through).as_bytes())
-            .map_err(StoreError::io("note what is committed"))
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::{AgentId, Draft};
+    use crate::store::{StoreError, fresh};
+    use crate::sys::fs;
+
+    #[test]
+    fn what_was_published_of_a_log_before_it_was_emptied_covers_nothing_of_it_now() {
+        let (_dir, mut store) = fresh();
+        let append = |store: &mut crate::store::Store, text: &str| {
+            let draft = Draft::new("test.said", &AgentId::ceo(), serde_json::json!({"text": text}));
+            store.with_state::<_, StoreError>(|tx| tx.emit(&draft).and_then(|_| Ok(tx.finish()?.1))).unwrap()
+        };
+        append(&mut store, "which waits to be published");
+        let load = store.load(false, store.tip().unwrap()).unwrap();
+        std::fs::OpenOptions::new().write(true).open(store.places.log()).unwrap().set_len(0).unwrap();
+        let end = append(&mut store, "shorter");
+        assert!(end <= load.through);
+        store.settle(&load, None).unwrap();
+        let inode = fs::Stamp::of(&store.places.log()).unwrap().inode;
+        assert!(super::covered(&store.places, inode).is_none_or(|through| through < end));
     }
 }

@@ -67,7 +67,7 @@ impl Store {
     }
 
     /// Removes the cache with its journal, which would be played back into the next one.
-    fn drop_cache(&mut self) -> Result<()> {
+    pub fn drop_cache(&mut self) -> Result<()> {
         self.cache = None;
         let _lock = self.lock_state()?;
         Cache::discard(&self.places.cache())

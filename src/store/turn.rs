@@ -33,8 +33,7 @@ impl Store {
         if asked || collecting {
             self.sync_log()?;
             if collecting {
-                // Objects that are made now may be taken away by it, and the log alone could be emptied.
-                self.keep_waiting(end);
+                // Objects that are made now may be taken away by it.
                 let branch = self.places.branch();
                 self.warnings.push(format!("{NOT_YET} {branch}: git gc is at work (gc.pid in the git directory)"));
             }
@@ -73,17 +72,14 @@ impl Store {
         }
     }
 
-    /// Notes the lines that this process has just appended to the log in a file beside our own folder, and syncs it. The log
-    /// itself is synced; where that file cannot be written it has to do.
-    pub(super) fn keep_waiting(&self, end: u64) {
-        let Some(appended) = self.appended.filter(|a| a.offset < end) else { return };
-        let length = usize::try_from(end - appended.offset).unwrap_or_default();
-        // One that was taken away since is the pinned one.
-        let log = fs::open_read(&self.places.log()).or_else(|_| fs::open_read(&self.places.pin()));
-        let Ok(lines) = log.and_then(|log| fs::read_at(&log, appended.offset, length)) else { return };
+    /// Notes lines that are on no branch yet in a file beside our own folder, and syncs it: the log could be emptied before
+    /// somebody publishes them. The log itself is synced; where that file cannot be written it has to do.
+    pub(super) fn keep_waiting(&self, lines: &[Vec<u8>]) {
+        let mut text = lines.join(&b'\n');
+        text.push(b'\n');
         let path = self.places.waiting();
         let _ = fs::open_append(&path).and_then(|mut file| {
-            fs::append(&mut file, &lines)?;
+            fs::append(&mut file, &text)?;
             fs::sync_data(&file, &path)
         });
     }
@@ -148,6 +144,9 @@ impl Store {
         }
         if !matches!(e, StoreError::Rewritten) {
             self.cache = None;
+        }
+        if e.is_spoiled_cache() && self.drop_cache().is_err() {
+            return false;
         }
         self.rebuild = true;
         true

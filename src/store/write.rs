@@ -67,14 +67,15 @@ impl Store {
         if let Some(end) = end {
             let loose = if events.is_empty() { self.has_loose() } else { Ok(true) };
             let published = loose.and_then(|loose| if loose { self.publish_through(end) } else { Ok(()) });
-            // One that began while the objects were made may take them away again.
-            if !events.is_empty() && self.repo.is_collecting() {
-                self.keep_waiting(end);
-            }
             published.or_else(|e| self.is_in_the_log(e)).map_err(|e| e.about(about.as_ref()))?;
         }
         let (events, lines): (Vec<_>, Vec<_>) = events.into_iter().unzip();
         self.keep(&lines).map_err(|e| e.about(about.as_ref()))?;
+        // A git gc that began while the objects were made may take them away again.
+        let waits = self.warnings.iter().any(|w| w.starts_with(super::turn::NOT_YET)) || self.repo.is_collecting();
+        if waits && !lines.is_empty() {
+            self.keep_waiting(&lines);
+        }
         self.appended = None;
         Ok(Done { value, events, warnings: std::mem::take(&mut self.warnings) })
     }
@@ -257,14 +258,24 @@ impl Store {
     fn begin_on_sound_cache(&mut self) -> Result<()> {
         if let Some(cache) = &self.cache {
             match cache.begin() {
-                Ok(()) if cache.is_of_this_boot() => return Ok(()),
-                Err(e) if cache.is_of_this_boot() => return Err(e),
+                // Looked at once it has begun: nothing is played into it from then on.
+                Ok(()) if cache.is_in_place() && cache.is_of_this_boot() => return Ok(()),
+                Err(e) if cache.is_in_place() && cache.is_of_this_boot() => return Err(e),
                 _ => cache.rollback(),
             }
         }
-        self.cache = None;
-        self.cache = Cache::open_sound(&self.places.cache())?;
-        self.cache.as_ref().ok_or(StoreError::NotInitialised)?.begin()
+        let path = self.places.cache();
+        for _ in 0..MOST_AGAIN {
+            self.cache = None;
+            self.cache = Cache::open_sound(&path)?;
+            let cache = self.cache.as_ref().ok_or(StoreError::NotInitialised)?;
+            cache.begin()?;
+            if cache.is_in_place() {
+                return Ok(());
+            }
+            cache.rollback();
+        }
+        Err(StoreError::cache("it is taken away again and again"))
     }
 
     /// Where nothing of a state stands on the disk, a branch of code is refused before anything is made for it.

@@ -15,6 +15,7 @@ pub mod table;
 pub mod time;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -52,6 +53,14 @@ impl Default for Setup {
     fn default() -> Self {
         Self { mode: Mode::Text, quiet: false, color: When::Auto, git_setting: |_| None }
     }
+}
+
+/// Whether anything was written to standard output.
+static HAS_SPOKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether anything was written to standard output.
+pub fn has_spoken() -> bool {
+    HAS_SPOKEN.load(Ordering::Relaxed)
 }
 
 /// What is recorded already when the answer is written.
@@ -237,6 +246,7 @@ fn ended(text: &str) -> std::borrow::Cow<'_, str> {
 /// Writes to standard output. A reader that has left (`head`, `less` and q) ends the program quietly, the work being
 /// done; a full disk behind it is a failure, since the data went nowhere.
 fn put(bytes: &[u8]) {
+    HAS_SPOKEN.store(true, Ordering::Relaxed);
     let Err(e) = Stream::Out.write(bytes) else { return };
     if e.kind() == std::io::ErrorKind::BrokenPipe {
         std::process::exit(0);

@@ -207,6 +207,26 @@ fn mending_the_branch_does_not_set_the_copy_back() {
 }
 
 #[test]
+fn what_can_go_to_no_ref_outlives_the_log() {
+    let p = Place::new();
+    let locks = [".git/refs/heads/vermas/state.lock", ".git/refs/vermas/backup.lock"].map(|l| p.path.join(l));
+    for lock in &locks {
+        std::fs::write(lock, "").unwrap();
+    }
+    let (fine, text) = said(&p, &["wo", "create", "waits"]);
+    assert!(fine && text.contains("recorded, but not yet on"), "{text}");
+    let id = text.lines().find(|l| l.starts_with("wo-")).unwrap();
+    std::fs::write(p.work("events.jsonl"), "").unwrap();
+    for lock in &locks {
+        std::fs::remove_file(lock).unwrap();
+    }
+    assert!(is_seen(&p, id));
+    p.order("the next");
+    assert!(p.git(&["log", "--format=%s", "vermas/state"]).contains(id));
+    assert!(!p.path.join(".git/vermas.waiting").exists());
+}
+
+#[test]
 fn a_copy_that_cannot_be_moved_keeps_nothing_from_the_branch() {
     for spoil in ["touch .git/refs/vermas/backup.lock", "git symbolic-ref refs/vermas/backup refs/heads/main"] {
         let p = Place::new();
@@ -323,4 +343,33 @@ fn a_branch_of_which_no_line_can_be_read_is_an_empty_state_and_no_missing_one() 
     assert!(fine && text.contains("no work orders match"), "{text}");
     let id = p.said(&["wo", "create", "first"]);
     assert!(is_seen(&p, id.trim()));
+}
+
+#[test]
+fn a_cache_that_is_spoiled_anywhere_is_made_anew_without_a_word() {
+    let p = Place::new();
+    for n in 0..30 {
+        p.order(&format!("Order {n} {}", "with a long title ".repeat(4)));
+    }
+    let cache = p.path.join(".git/vermas/cache.sqlite");
+    let sound = std::fs::read(&cache).unwrap();
+    let step = if std::env::var_os("VERMAS_LONG").is_some() { 1 } else { 6 };
+    for page in (0..sound.len() / 4096).step_by(step) {
+        for args in [&["wo", "list", "--json"][..], &["wo", "comment", "@", "-m", "on"], &["wo", "show", "@"]] {
+            p.said(&["wo", "list"]);
+            let id = p.json(&["wo", "list"])[7]["id"].as_str().unwrap().to_owned();
+            let mut spoiled = std::fs::read(&cache).unwrap();
+            let end = spoiled.len().min((page + 1) * 4096);
+            spoiled[page * 4096..end].fill(0x5a);
+            std::fs::write(&cache, &spoiled).unwrap();
+            let args: Vec<&str> = args.iter().map(|a| if *a == "@" { id.as_str() } else { a }).collect();
+            let out = p.vermas(&args).output().unwrap();
+            let told = String::from_utf8_lossy(&out.stderr).into_owned();
+            assert!(
+                out.status.success() && !told.contains("error") && !told.contains("warning"),
+                "page {page}, {args:?}: {out:?}"
+            );
+        }
+    }
+    assert_eq!(p.json(&["wo", "list"]).as_array().unwrap().len(), 30);
 }
