@@ -7,6 +7,7 @@ use git_vermas::domain::decide::order::{self, NewOrder};
 use git_vermas::domain::{AgentId, OrderId};
 use git_vermas::git::Repo;
 use git_vermas::store::{Store, StoreError, init};
+use git_vermas::sys::world::Act;
 
 struct Place {
     _dir: tempfile::TempDir,
@@ -352,14 +353,19 @@ fn a_branch_that_holds_code_is_not_written_to() {
     create(&mut open(&p.path), "And more");
 }
 
-/// A world like the real one, in which the log is unlinked as it is opened the second time: behind the append.
-struct Unlinking {
-    log: PathBuf,
-    opened: std::cell::Cell<u32>,
+/// A world like the real one, in which somebody does something right before a thing happens.
+struct Meddled<F: Fn(Act, &Path)> {
+    before: F,
     synced: std::cell::RefCell<Vec<u64>>,
 }
 
-impl git_vermas::sys::world::World for Unlinking {
+impl<F: Fn(Act, &Path)> Meddled<F> {
+    fn new(before: F) -> std::rc::Rc<Self> {
+        std::rc::Rc::new(Self { before, synced: std::cell::RefCell::default() })
+    }
+}
+
+impl<F: Fn(Act, &Path)> git_vermas::sys::world::World for Meddled<F> {
     fn now_millis(&self) -> i64 {
         1_767_700_000_000
     }
@@ -378,13 +384,8 @@ impl git_vermas::sys::world::World for Unlinking {
     fn boot_id(&self) -> String {
         "boot".to_owned()
     }
-    fn before(&self, act: git_vermas::sys::world::Act, path: &Path) -> git_vermas::sys::world::Ruling {
-        if act == git_vermas::sys::world::Act::Open && path == self.log {
-            self.opened.set(self.opened.get() + 1);
-            if self.opened.get() == 2 {
-                std::fs::remove_file(path).unwrap();
-            }
-        }
+    fn before(&self, act: Act, path: &Path) -> git_vermas::sys::world::Ruling {
+        (self.before)(act, path);
         git_vermas::sys::world::Ruling::Go
     }
     fn stamp(&self, _: &std::fs::File) -> std::io::Result<()> {
@@ -403,16 +404,44 @@ fn a_log_that_is_unlinked_behind_the_append_is_synced_and_put_back() {
     let (p, mut store) = set_up();
     let pin = std::fs::metadata(p.path.join(".git/vermas/events.pin")).unwrap().ino();
     let log = store.places().log();
-    let world = std::rc::Rc::new(Unlinking {
-        log: log.clone(),
-        opened: std::cell::Cell::default(),
-        synced: std::cell::RefCell::default(),
-    });
+    // As it is opened the second time: behind the append.
+    let opened = std::cell::Cell::new(0);
+    let world = {
+        let log = log.clone();
+        Meddled::new(move |act, path| {
+            if act == Act::Open && path == log && opened.replace(opened.get() + 1) == 1 {
+                std::fs::remove_file(path).unwrap();
+            }
+        })
+    };
     let id = {
         let _stay = git_vermas::sys::world::enter(world.clone());
         create(&mut store, "kept")
     };
-    assert!(world.opened.get() >= 2 && world.synced.borrow().contains(&pin), "another file was synced");
+    assert!(world.synced.borrow().contains(&pin), "another file was synced");
     assert_eq!(std::fs::metadata(&log).unwrap().ino(), pin);
     assert!(std::fs::read_to_string(&log).unwrap().contains(id.as_str()));
+}
+
+#[test]
+fn objects_that_a_git_prune_takes_before_a_ref_names_them_are_written_again() {
+    let (p, mut store) = set_up();
+    let dir = p.path.clone();
+    let pruned = std::rc::Rc::new(std::cell::Cell::new(false));
+    let world = {
+        let pruned = pruned.clone();
+        Meddled::new(move |act, _| {
+            if act == Act::Ref && !pruned.replace(true) {
+                git(&dir, &["prune", "--expire=now"]);
+            }
+        })
+    };
+    let id = {
+        let _stay = git_vermas::sys::world::enter(world);
+        create(&mut store, "kept")
+    };
+    assert!(pruned.get());
+    assert_eq!(store.take_warnings(), Vec::<String>::new());
+    assert!(git(&p.path, &["grep", "-h", id.as_str(), "vermas/state", "--", "events"]).contains("kept"));
+    git(&p.path, &["fsck", "--full", "--strict"]);
 }
