@@ -80,19 +80,24 @@ impl Tx<'_> {
 /// the latest first. Who states a later time than a version has knew of a later one. Between the events of one command
 /// nobody ever saw one.
 fn versions_of(mut events: Vec<Event>, time: std::ops::RangeInclusive<i64>) -> Vec<Map<String, Value>> {
-    let (mut versions, mut next) = (Vec::new(), None);
-    for _ in 0..MOST_VERSIONS {
+    // When the version that the first so many events give was changed last, at the latest.
+    let mut changed = Vec::with_capacity(events.len());
+    for e in &events {
+        let at = if e.kind.starts_with("work_order.") { e.at.millis() } else { i64::MIN };
+        changed.push(changed.last().copied().unwrap_or(i64::MIN).max(at));
+    }
+    let (mut versions, mut next, mut folded) = (Vec::new(), None, 0);
+    while folded < MOST_VERSIONS && changed.last().is_some_and(|at| at >= time.start()) {
         let is_seen = !next.as_ref().zip(events.last()).is_some_and(|(next, last)| goes_on(last, next));
-        if is_seen {
+        if is_seen && changed.pop().is_some_and(|at| time.contains(&at)) {
+            folded += 1;
             let f: Folded<Order> = fold(events.clone());
             if f.state.created && time.contains(&f.state.updated_at().millis()) {
                 versions.push(f.state.record());
             }
         }
         next = events.pop();
-        if next.is_none() {
-            break;
-        }
+        changed.truncate(events.len());
     }
     versions
 }
