@@ -104,6 +104,7 @@ pub fn sync(session: &mut Session, remote: &str, dry_run: bool, say: &dyn Fn(&st
     if !dry_run {
         session.store.checkpoint()?;
     }
+    let mut is_rebuilt = false;
     for round in 0..MOST_ROUNDS {
         say(&format!("fetching from {remote}"));
         let theirs = match push::fetch_from(&*there, &places.state_ref)? {
@@ -136,7 +137,15 @@ pub fn sync(session: &mut Session, remote: &str, dry_run: bool, say: &dyn Fn(&st
             warn_of_skew(session);
             return Ok(report);
         }
-        report.sent = commits_without(session, tip, theirs)?;
+        report.sent = match commits_without(session, tip, theirs) {
+            // Somebody took objects out of our history: what they held is in the log.
+            Err(_) if !std::mem::replace(&mut is_rebuilt, true) => {
+                say("mending the state branch");
+                session.store.rebuild()?;
+                continue;
+            }
+            counted => counted?,
+        };
         say(&format!("pushing to {remote}"));
         let expected = theirs.map(|t| t.to_string());
         match push::push_to(&*there, &tip.to_string(), &places.state_ref, expected.as_deref())? {

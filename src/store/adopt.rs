@@ -19,6 +19,10 @@ use crate::wire::json as wire_json;
 /// How long a version of a record may still be in the hands of somebody who writes the list anew, in milliseconds.
 const STALE_FOR_MS: i64 = 10_000;
 
+/// How the meta keys of lines begin that were taken in a moment ago, and the first text behind all of them.
+const TAKEN: &str = "taken ";
+const TAKEN_END: &str = "taken!";
+
 /// Where a line of a projection was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whence {
@@ -256,10 +260,16 @@ impl Tx<'_> {
         if std::str::from_utf8(text).is_err() {
             faulty(self, "it holds bytes that are no UTF-8; the record was taken without them")?;
         }
+        if whence != Whence::Listed && self.was_taken_in(id.as_str(), text)? {
+            return Ok(());
+        }
         let drafts = match table {
             Table::Orders => self.order_drafts(&id, &map, first, whence)?,
             Table::Messages => self.message_drafts(&id, &map, first)?,
         };
+        if !drafts.is_empty() {
+            self.note_taken_in(id.as_str(), text)?;
+        }
         for draft in drafts {
             if let Some(why) = self.emit_adopted(&draft)? {
                 faulty(self, &why)?;
@@ -272,6 +282,19 @@ impl Tx<'_> {
             self.note_line(table, id.as_str(), sum(text))?;
         }
         Ok(())
+    }
+
+    /// Whether this very line was taken in a moment ago. In a file that was replaced it tells nothing new; it would take back what
+    /// was changed since.
+    fn was_taken_in(&self, id: &str, text: &[u8]) -> Result<bool> {
+        Ok(self.cache.meta(&format!("{TAKEN}{id} {:x}", sum(text)))?.is_some())
+    }
+
+    fn note_taken_in(&self, id: &str, text: &[u8]) -> Result<()> {
+        let forget = "DELETE FROM meta WHERE k>=?1 AND k<?2 AND CAST(v AS INTEGER)<?3";
+        let before = self.now_ms - 2 * super::project::RETIRED_FOR_MS;
+        self.cache.db.prepare_cached(forget)?.execute(params![TAKEN, TAKEN_END, before])?;
+        self.cache.set_meta(&format!("{TAKEN}{id} {:x}", sum(text)), &self.now_ms.to_string())
     }
 
     /// Whether a line is the one that we last wrote for a record, or were writing when we were stopped.

@@ -16,6 +16,9 @@ use crate::wire::json;
 /// How many replaced files of a kind are looked at; beyond that the oldest go before their time.
 const MOST: usize = 256;
 
+/// In the place of a fingerprint: something in the file could not be read, and is looked at again before the file goes.
+const UNREAD: u64 = 1;
+
 /// What the name of a replaced file says: `orders-INODE-SEEN-SINCE-CHANGED-MARK`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Name {
@@ -28,7 +31,8 @@ struct Name {
     /// Its time of change when it was looked at last, in nanoseconds; 0 where all of it is still to be looked at. An earlier
     /// version of this program did not note it.
     changed_ns: Option<i64>,
-    /// A fingerprint of what stood there up to `seen`; 0 where that is not known.
+    /// A fingerprint of what stood there up to `seen`; 0 where that is not known, and [`UNREAD`] where some of it could not be
+    /// read.
     mark: u64,
 }
 
@@ -173,19 +177,20 @@ impl Tx<'_> {
         let oldest = self.oldest_retired(&all);
         for (path, mut name) in all {
             let last = name.since < oldest;
-            if let Some(now) = Stamp::of(&path).filter(|now| !name.is_quiet(now)) {
+            let is_unread = name.mark == UNREAD;
+            if let Some(now) = Stamp::of(&path).filter(|now| !name.is_quiet(now) || (last && is_unread)) {
                 // Of one that has only grown the rest is read.
-                let is_same = name.mark != 0 && mark_of(&path, name.seen) == name.mark;
-                let is_written_over = name.changed_ns.is_some_and(|c| c != now.mtime_ns) && !is_same;
-                let end = match is_written_over {
-                    true => self.adopt_whole(table, &path, name.since, last)?,
-                    false => Some(self.adopt_rest(table, &path, name.seen, last)?),
+                let is_same = name.mark > UNREAD && mark_of(&path, name.seen) == name.mark;
+                let is_changed = is_unread || name.changed_ns.is_some_and(|c| c != now.mtime_ns);
+                let (seen, mark) = if is_changed && !is_same {
+                    // It is read whole once more when it changes; what was taken in of it is not taken in again.
+                    let is_read = self.adopt_whole(table, &path, name.since, last)?;
+                    (now.size, if is_read { 0 } else { UNREAD })
+                } else {
+                    let end = self.adopt_rest(table, &path, name.seen, last)?;
+                    (end, mark_of(&path, end))
                 };
-                if let Some(end) = end {
-                    // What such a one gains later is more of the same.
-                    let mark = if is_written_over { 0 } else { mark_of(&path, end) };
-                    name = Name { seen: end, changed_ns: Some(now.mtime_ns), mark, ..name };
-                }
+                name = Name { seen, changed_ns: Some(now.mtime_ns), mark, ..name };
                 let new = folder.join(name.file_name());
                 if !last && new != path {
                     self.when_recorded(path.clone(), Some(new));
@@ -255,9 +260,8 @@ impl Tx<'_> {
     }
 
     /// Takes in all lines of a replaced file that somebody has written over, or put there in the moment before it was
-    /// replaced. Gives the offset behind what was taken; `None` where something in it cannot be read and somebody may still
-    /// be writing.
-    fn adopt_whole(&mut self, table: Table, path: &Path, since: i64, last: bool) -> Result<Option<u64>> {
+    /// replaced. False where something in it cannot be read and somebody may still be writing.
+    fn adopt_whole(&mut self, table: Table, path: &Path, since: i64, last: bool) -> Result<bool> {
         let failed = |e| StoreError::io("read a replaced file")(e);
         let file = fs::open_read(path).map_err(failed)?;
         let (mut seen, mut parts, mut is_sound) = (BTreeSet::new(), Parts::from(0), true);
@@ -272,13 +276,11 @@ impl Tx<'_> {
                 is_sound &= is_readable;
             }
         }
-        let mut end = parts.end();
+        let rest = parts.rest(&file).map_err(failed)?;
         if last {
-            let rest = parts.rest(&file).map_err(failed)?;
             self.adopt_line(table, 0, &rest, &mut seen, whence)?;
-            end += rest.len() as u64;
         }
-        Ok(Some(end).filter(|_| is_sound || last))
+        Ok(last || (is_sound && rest.is_empty()))
     }
 }
 
@@ -368,6 +370,37 @@ mod tests {
                 .unwrap();
             assert_eq!(titles(&mut store), "A a longer one C new ", "in place: {in_place}");
             assert!(store.warnings.is_empty(), "{:?}", store.warnings);
+        }
+    }
+
+    #[test]
+    fn what_was_taken_in_of_a_replaced_file_takes_back_nothing_that_came_later() {
+        for is_torn in [false, true] {
+            let (_dir, mut store) = three();
+            let list = store.places.orders();
+            let text = String::from_utf8(fs::read(&list).unwrap()).unwrap();
+            let mut theirs = text.replace("\"title\":\"B\"", "\"title\":\"E1\"");
+            if is_torn {
+                theirs.push_str("{\"id\":\"wo-torn\",\"ti\n");
+            }
+            let opened = std::cell::RefCell::new(None);
+            store
+                .with_state::<_, StoreError>(|tx| {
+                    fs::replace(&list, theirs.as_bytes()).unwrap();
+                    *opened.borrow_mut() = Some(fs::open_append_shared(&list).unwrap());
+                    tx.rewrite_table(Table::Orders)?;
+                    tx.finish().map(|_| ())
+                })
+                .unwrap();
+            assert_eq!(titles(&mut store), "A E1 C ", "torn: {is_torn}");
+            let data = serde_json::json!({"work_order_id": "wo-b", "changes": {"title": "ours"}});
+            let draft = Draft::new("work_order.updated", &AgentId::ceo(), data);
+            store.write::<_, StoreError>(|tx| tx.emit(&draft)).unwrap();
+            assert_eq!(titles(&mut store), "A ours C ", "torn: {is_torn}");
+            // Whoever put it there has it open still.
+            let mut file = opened.take().unwrap();
+            fs::append(&mut file, b"{\"id\":\"wo-py\",\"title\":\"new\"}\n").unwrap();
+            assert_eq!(titles(&mut store), "A ours C new ", "torn: {is_torn}");
         }
     }
 

@@ -281,6 +281,21 @@ fn edits_of_a_template_in_different_places_become_one_text() {
 }
 
 #[test]
+fn a_commit_that_is_gone_from_the_middle_of_the_branch_keeps_no_sync_from_it() {
+    let (p, b) = two();
+    for title in ["one", "two", "three"] {
+        p.create(title);
+    }
+    let gone = p.git(&["rev-parse", "vermas/state~1"]);
+    std::fs::remove_file(p.app.join(".git/objects").join(&gone[..2]).join(&gone[2..])).unwrap();
+    sync(&p, &p.app);
+    sync(&p, &b);
+    assert_eq!(titles(&p, &b), ["one", "three", "two"]);
+    p.git(&["rev-list", "--objects", "vermas/state"]);
+    are_same(&p, &p.app, &b);
+}
+
+#[test]
 fn a_dry_run_tells_and_changes_nothing() {
     let (p, b) = two();
     p.create("one");
