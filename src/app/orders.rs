@@ -274,6 +274,9 @@ pub fn each(
     })
 }
 
+/// So many orders above one are looked at for a circle.
+const MOST_LEVELS: usize = 1000;
+
 pub fn update(session: &mut Session, ids: &[String], wish: &Changes) -> Result<Vec<(OrderId, bool)>, Fault> {
     let mut wish = wish.clone();
     let parent = match wish.metadata.get_mut("parent") {
@@ -284,9 +287,15 @@ pub fn update(session: &mut Session, ids: &[String], wish: &Changes) -> Result<V
         }
         _ => None,
     };
-    each(session, ids, |_, o, id, actor| {
-        if parent.as_ref() == Some(id) {
-            return Err(Fault::usage(format!("{id} cannot be part of itself")));
+    each(session, ids, |tx, o, id, actor| {
+        let mut above = parent.clone();
+        for _ in 0..MOST_LEVELS {
+            let Some(order) = above else { break };
+            if order == *id {
+                return Err(Fault::usage(format!("{id} cannot be part of itself")));
+            }
+            let next = tx.order(&order)?.and_then(|o| o.metadata("parent").cloned());
+            above = next.and_then(|p| p.as_str()?.parse().ok());
         }
         Ok(decide::update(o, id, &wish, actor)?)
     })

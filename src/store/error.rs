@@ -104,7 +104,7 @@ impl StoreError {
 }
 
 /// What SQLite says of a file that is broken.
-const SPOILED: &[&str] = &["disk image is malformed", "file is not a database"];
+const SPOILED: &[&str] = &["disk image is malformed", "file is not a database", "invalid utf-8"];
 /// What SQLite says of a full disk.
 pub(super) const FULL: &str = "disk is full";
 

@@ -139,6 +139,13 @@ fn one_is_an_object_and_several_are_an_array() {
     assert_eq!(p.show(&format!("wo-{short}"))["id"], a.as_str());
 }
 
+/// `part` is a part of `whole`, which so cannot become one of it.
+fn refused_circle(p: &Place, whole: &str, part: &str) {
+    p.vermas(&["wo", "update", part, "-m", &format!("parent={whole}")]).ok();
+    let said = p.vermas(&["wo", "update", whole, "-m", &format!("parent={part}")]);
+    assert!(said.code == Some(2) && said.err.contains("cannot be part of itself"), "{said:?}");
+}
+
 #[test]
 fn an_order_is_changed_commented_claimed_released_closed_and_opened_again() {
     let p = Place::new();
@@ -155,6 +162,7 @@ fn an_order_is_changed_commented_claimed_released_closed_and_opened_again() {
     assert_eq!(p.json(&["wo", "update", &id, "-m", &format!("parent={short}")])["metadata"]["parent"], whole.as_str());
     assert_eq!(p.vermas(&["wo", "update", &id, "-m", "parent=wo-zzzzzzzzzz"]).code, Some(3));
     assert_eq!(p.vermas(&["wo", "update", &id, "-m", &format!("parent={id}")]).code, Some(2));
+    refused_circle(&p, &whole, &id);
     assert_eq!(p.json(&["wo", "update", &id, "-m", "parent="])["metadata"], json!({}));
     p.vermas(&["wo", "comment", &id, "-m", "see here"]).ok();
     assert_eq!(p.show(&id)["comments"][0]["body"], "see here");
