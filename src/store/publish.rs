@@ -41,7 +41,7 @@ pub(super) struct Load {
     pub(super) events: Vec<Event>,
     offsets: Vec<i64>,
     /// The log is covered up to here.
-    through: u64,
+    pub(super) through: u64,
     inode: u64,
     /// Which reading of the log it is from: one that was cut short or replaced is read anew.
     reading: Option<String>,
@@ -475,29 +475,5 @@ impl Store {
             fs::remove_file(&self.places.waiting()).map_err(StoreError::io("forget what has waited"))?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::domain::{AgentId, Draft};
-    use crate::store::{StoreError, fresh};
-    use crate::sys::fs;
-
-    #[test]
-    fn what_was_published_of_a_log_before_it_was_emptied_covers_nothing_of_it_now() {
-        let (_dir, mut store) = fresh();
-        let append = |store: &mut crate::store::Store, text: &str| {
-            let draft = Draft::new("test.said", &AgentId::ceo(), serde_json::json!({"text": text}));
-            store.with_state::<_, StoreError>(|tx| tx.emit(&draft).and_then(|_| Ok(tx.finish()?.1))).unwrap()
-        };
-        append(&mut store, "which waits to be published");
-        let load = store.load(false, store.tip().unwrap()).unwrap();
-        std::fs::OpenOptions::new().write(true).open(store.places.log()).unwrap().set_len(0).unwrap();
-        let end = append(&mut store, "shorter");
-        assert!(end <= load.through);
-        store.settle(&load, None).unwrap();
-        let inode = fs::Stamp::of(&store.places.log()).unwrap().inode;
-        assert!(super::covered(&store.places, inode).is_none_or(|through| through < end));
     }
 }

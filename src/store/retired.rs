@@ -302,6 +302,23 @@ mod tests {
         (dir, store)
     }
 
+    /// Rewrites the list, and right before that does something to it.
+    fn rewritten(store: &mut Store, before: impl FnOnce()) {
+        let rewrite = |tx: &mut Tx<'_>| {
+            before();
+            tx.rewrite_table(Table::Orders)?;
+            tx.finish().map(|_| ())
+        };
+        store.with_state::<_, StoreError>(rewrite).unwrap();
+    }
+
+    /// The list as it is.
+    fn listed(store: &Store) -> (PathBuf, String) {
+        let list = store.places.orders();
+        let text = String::from_utf8(fs::read(&list).unwrap()).unwrap();
+        (list, text)
+    }
+
     fn comment(store: &mut Store, id: &str) {
         let data = serde_json::json!({"work_order_id": id, "body": "ours"});
         let draft = Draft::new("work_order.commented", &AgentId::ceo(), data);
@@ -335,17 +352,10 @@ mod tests {
     #[test]
     fn a_file_that_is_put_there_right_before_ours_is_taken_in() {
         let (_dir, mut store) = three();
-        let list = store.places.orders();
-        let text = String::from_utf8(fs::read(&list).unwrap()).unwrap();
+        let (list, text) = listed(&store);
         let new = "{\"id\":\"wo-py\",\"title\":\"new\"}\n";
         let theirs = edited(&text, crate::sys::clock::now_millis()) + new;
-        store
-            .with_state::<_, StoreError>(|tx| {
-                fs::replace(&list, theirs.as_bytes()).unwrap();
-                tx.rewrite_table(Table::Orders)?;
-                tx.finish().map(|_| ())
-            })
-            .unwrap();
+        rewritten(&mut store, || fs::replace(&list, theirs.as_bytes()).unwrap());
         assert_eq!(titles(&mut store), "XA XB XC new ");
     }
 
@@ -353,21 +363,16 @@ mod tests {
     fn what_an_editor_that_leaves_the_time_alone_puts_there_right_before_ours_is_taken_in() {
         for in_place in [false, true] {
             let (_dir, mut store) = three();
-            let list = store.places.orders();
-            let text = String::from_utf8(fs::read(&list).unwrap()).unwrap();
+            let (list, text) = listed(&store);
             let theirs = text.replace("\"title\":\"B\"", "\"title\":\"a longer one\"");
-            store
-                .with_state::<_, StoreError>(|tx| {
-                    match in_place {
-                        true => fs::put(&list, theirs.as_bytes()).unwrap(),
-                        false => fs::replace(&list, theirs.as_bytes()).unwrap(),
-                    }
-                    let mut appending = fs::open_append_shared(&list).unwrap();
-                    fs::append(&mut appending, b"{\"id\":\"wo-py\",\"title\":\"new\"}\n").unwrap();
-                    tx.rewrite_table(Table::Orders)?;
-                    tx.finish().map(|_| ())
-                })
-                .unwrap();
+            rewritten(&mut store, || {
+                match in_place {
+                    true => fs::put(&list, theirs.as_bytes()).unwrap(),
+                    false => fs::replace(&list, theirs.as_bytes()).unwrap(),
+                }
+                let mut appending = fs::open_append_shared(&list).unwrap();
+                fs::append(&mut appending, b"{\"id\":\"wo-py\",\"title\":\"new\"}\n").unwrap();
+            });
             assert_eq!(titles(&mut store), "A a longer one C new ", "in place: {in_place}");
             assert!(store.warnings.is_empty(), "{:?}", store.warnings);
         }
@@ -377,28 +382,23 @@ mod tests {
     fn what_was_taken_in_of_a_replaced_file_takes_back_nothing_that_came_later() {
         for is_torn in [false, true] {
             let (_dir, mut store) = three();
-            let list = store.places.orders();
-            let text = String::from_utf8(fs::read(&list).unwrap()).unwrap();
+            let (list, text) = listed(&store);
             let mut theirs = text.replace("\"title\":\"B\"", "\"title\":\"E1\"");
             if is_torn {
                 theirs.push_str("{\"id\":\"wo-torn\",\"ti\n");
             }
-            let opened = std::cell::RefCell::new(None);
-            store
-                .with_state::<_, StoreError>(|tx| {
-                    fs::replace(&list, theirs.as_bytes()).unwrap();
-                    *opened.borrow_mut() = Some(fs::open_append_shared(&list).unwrap());
-                    tx.rewrite_table(Table::Orders)?;
-                    tx.finish().map(|_| ())
-                })
-                .unwrap();
+            let mut opened = None;
+            rewritten(&mut store, || {
+                fs::replace(&list, theirs.as_bytes()).unwrap();
+                opened = fs::open_append_shared(&list).ok();
+            });
             assert_eq!(titles(&mut store), "A E1 C ", "torn: {is_torn}");
             let data = serde_json::json!({"work_order_id": "wo-b", "changes": {"title": "ours"}});
             let draft = Draft::new("work_order.updated", &AgentId::ceo(), data);
             store.write::<_, StoreError>(|tx| tx.emit(&draft)).unwrap();
             assert_eq!(titles(&mut store), "A ours C ", "torn: {is_torn}");
             // Whoever put it there has it open still.
-            let mut file = opened.take().unwrap();
+            let mut file = opened.unwrap();
             fs::append(&mut file, b"{\"id\":\"wo-py\",\"title\":\"new\"}\n").unwrap();
             assert_eq!(titles(&mut store), "A ours C new ", "torn: {is_torn}");
         }

@@ -201,3 +201,28 @@ impl Store {
         Ok(log.and_then(|inode| covered(&self.places, inode)).is_some_and(|offset| offset >= end))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::covered;
+    use crate::domain::{AgentId, Draft};
+    use crate::store::{StoreError, fresh};
+    use crate::sys::fs;
+
+    #[test]
+    fn what_was_published_of_a_log_before_it_was_emptied_covers_nothing_of_it_now() {
+        let (_dir, mut store) = fresh();
+        let append = |store: &mut crate::store::Store, text: &str| {
+            let draft = Draft::new("test.said", &AgentId::ceo(), serde_json::json!({"text": text}));
+            store.with_state::<_, StoreError>(|tx| tx.emit(&draft).and_then(|_| Ok(tx.finish()?.1))).unwrap()
+        };
+        append(&mut store, "which waits to be published");
+        let load = store.load(false, store.tip().unwrap()).unwrap();
+        std::fs::OpenOptions::new().write(true).open(store.places.log()).unwrap().set_len(0).unwrap();
+        let end = append(&mut store, "shorter");
+        assert!(end <= load.through);
+        store.settle(&load, None).unwrap();
+        let inode = fs::Stamp::of(&store.places.log()).unwrap().inode;
+        assert!(covered(&store.places, inode).is_none_or(|through| through < end));
+    }
+}
