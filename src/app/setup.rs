@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::session::{git_of, repository};
+use super::sync;
 use crate::git::hooks::{self, Hook, HookState};
 use crate::git::push::{self, Fetched};
 use crate::git::{Oid, Repo, objects};
@@ -75,10 +76,13 @@ fn remote_tip(repo: &Repo, places: &Places, say: &dyn Fn(&str), report: &mut Rep
     report.remote = Some(remote.clone());
     say(&format!("asking {remote}"));
     let git = git_of(repo);
-    match push::fetch(&git, &remote, &places.state_ref, super::sync::asking())? {
+    match push::fetch(&git, &remote, &places.state_ref, sync::asking())? {
         Fetched::At(oid) => Ok(objects::parse_oid(&oid)),
         Fetched::NoSuchRef => Ok(None),
-        Fetched::Refused(text) => Err(Fault::failed(format!("the state branch of {remote} cannot be taken: {text}"))),
+        Fetched::Refused(text) => {
+            let fault = Fault::failed(format!("the state branch of {remote} cannot be taken: {text}"));
+            Err(sync::advise(fault, &text, sync::ELSEWHERE, (&remote, places.branch())))
+        }
         Fetched::Unreachable(text) => {
             let seen =
                 [push::tracking_ref(&remote, &places.state_ref), format!("refs/remotes/{remote}/{}", places.branch())];

@@ -111,7 +111,8 @@ pub fn sync(session: &mut Session, remote: &str, dry_run: bool, say: &dyn Fn(&st
             Fetched::At(oid) => objects::parse_oid(&oid),
             Fetched::NoSuchRef => None,
             Fetched::Refused(text) => {
-                return Err(Fault::failed(format!("what {remote} has cannot be taken: {text}")));
+                let fault = Fault::failed(format!("what {remote} has cannot be taken: {text}"));
+                return Err(advise(fault, &text, ELSEWHERE, (remote, places.branch())));
             }
             Fetched::Unreachable(text) => return Err(offline(remote, &text)),
         };
@@ -159,14 +160,30 @@ pub fn sync(session: &mut Session, remote: &str, dry_run: bool, say: &dyn Fn(&st
                 clock::sleep(Duration::from_millis(base + random::bits() % (base * 4)));
             }
             Pushed::Refused(text) => {
-                return Err(Fault::failed(format!("{remote} refused the state: {text}"))
-                    .hint("nothing is lost: it is all here, and goes with the next sync that is let in"));
+                let fault = Fault::failed(format!("{remote} refused the state: {text}"))
+                    .hint("nothing is lost: it is all here, and goes with the next sync that is let in");
+                return Err(advise(fault, &text, "all of them are here", (remote, places.branch())));
             }
             Pushed::Unreachable(text) => return Err(offline(remote, &text)),
         }
     }
     Err(Fault::failed(format!("somebody was faster {MOST_ROUNDS} times in a row"))
         .hint("nothing is lost; try again: git vermas sync"))
+}
+
+/// Where what a remote has lost is not here.
+pub(super) const ELSEWHERE: &str = "in a clone that has all of them";
+
+/// Adds how a remote gets the branch anew where it says that it lacks objects of what its own ref names: it was collected
+/// beside a push, or its disk was spoiled. Only this advice hangs on these words.
+pub(super) fn advise(fault: Fault, text: &str, whence: &str, (remote, branch): (&str, &str)) -> Fault {
+    match ["missing necessary objects", "not our ref", "bad object"].iter().any(|sign| text.contains(sign)) {
+        true => fault.hint(format!(
+            "where {remote} has lost objects, it gets the branch anew ({whence}): \
+             git push --no-verify {remote} --delete {branch} && git vermas sync --remote {remote}"
+        )),
+        false => fault,
+    }
 }
 
 fn offline(remote: &str, text: &str) -> Fault {

@@ -91,6 +91,10 @@ impl Places {
     pub fn waiting(&self) -> PathBuf {
         self.private.with_extension("waiting")
     }
+    /// An empty file that the disk has given room already: it becomes [`Self::waiting`], so that a full disk can hold that.
+    pub fn reserve(&self) -> PathBuf {
+        self.private.join("reserve")
+    }
     pub fn committed(&self) -> PathBuf {
         self.private.join("committed")
     }

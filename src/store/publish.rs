@@ -474,6 +474,7 @@ impl Store {
         if fs::exists(&self.places.waiting()) && !self.repo.is_collecting() && self.count_loose()? == 0 {
             fs::remove_file(&self.places.waiting()).map_err(StoreError::io("forget what has waited"))?;
         }
+        self.keep_room_to_wait();
         Ok(())
     }
 }

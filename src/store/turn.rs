@@ -20,6 +20,8 @@ const POLL: Duration = Duration::from_millis(1);
 const COLLECTING_WAIT: Duration = Duration::from_secs(10);
 /// How many events wait to be published where the log is enough for now.
 const MOST_LATER: i64 = 100;
+/// Room kept for what waits, in bytes: a full disk lets the log gain no more than the rest of its last block.
+const ROOM_TO_WAIT: u64 = 64 * 1024;
 /// How often publishing is tried again where something of ours is taken away in the middle of it.
 pub(super) const MOST_AGAIN: usize = 3;
 /// How a warning begins that something is in the log alone.
@@ -73,15 +75,30 @@ impl Store {
     }
 
     /// Notes lines that are on no branch yet in a file beside our own folder, and syncs it: the log could be emptied before
-    /// somebody publishes them. The log itself is synced; where that file cannot be written it has to do.
+    /// somebody publishes them. The log itself is synced; where that file cannot be written, for want of more room than was
+    /// kept for it, that has to do.
     pub(super) fn keep_waiting(&self, lines: &[Vec<u8>]) {
         let mut text = lines.join(&b'\n');
         text.push(b'\n');
         let path = self.places.waiting();
+        if !fs::exists(&path) {
+            let _ = fs::rename(&self.places.reserve(), &path);
+        }
         let _ = fs::open_append(&path).and_then(|mut file| {
             fs::append(&mut file, &text)?;
             fs::sync_data(&file, &path)
         });
+    }
+
+    /// Keeps room on the disk for [`Self::keep_waiting`], as far as it gives any.
+    pub(super) fn keep_room_to_wait(&self) {
+        let path = self.places.reserve();
+        if !fs::exists(&path) && !fs::exists(&self.places.waiting()) {
+            let kept = fs::open_append(&path).and_then(|file| fs::make_room(&file, 0, ROOM_TO_WAIT));
+            if kept.is_err() {
+                let _ = fs::remove_file(&path);
+            }
+        }
     }
 
     /// Whether the log is enough for now.
@@ -208,6 +225,30 @@ mod tests {
     use crate::domain::{AgentId, Draft};
     use crate::store::{StoreError, fresh};
     use crate::sys::fs;
+
+    #[test]
+    fn what_waits_stands_in_room_that_was_kept_for_it() {
+        let (_dir, mut store) = fresh();
+        let text = "x".repeat(300);
+        let mut tell = |store: &mut crate::store::Store| {
+            let draft = Draft::new("test.said", &AgentId::ceo(), serde_json::json!({"text": text}));
+            store.write::<_, StoreError>(|tx| tx.emit(&draft)).unwrap();
+        };
+        tell(&mut store);
+        let kept = std::fs::metadata(store.places.reserve()).unwrap();
+        assert_eq!(kept.len(), 0);
+        let is_kept = |path: &std::path::Path| {
+            use std::os::unix::fs::MetadataExt;
+            let now = std::fs::metadata(path).unwrap();
+            (now.ino(), now.blocks() * 512) == (kept.ino(), kept.blocks() * 512)
+        };
+        store.keep_waiting(&[b"{}".to_vec()]);
+        store.keep_waiting(&[b"{}".to_vec()]);
+        assert!(is_kept(&store.places.waiting()) && !fs::exists(&store.places.reserve()));
+        assert_eq!(fs::read(&store.places.waiting()).unwrap(), b"{}\n{}\n");
+        tell(&mut store);
+        assert!(fs::exists(&store.places.reserve()) && !fs::exists(&store.places.waiting()));
+    }
 
     #[test]
     fn what_was_published_of_a_log_before_it_was_emptied_covers_nothing_of_it_now() {

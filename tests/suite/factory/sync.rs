@@ -578,3 +578,24 @@ fn a_template_that_was_removed_while_all_is_made_anew_is_there_or_gone_everywher
     let on_branch = p.git(&["ls-tree", "-r", "--name-only", "vermas/state"]).contains("bugfix");
     assert_eq!(p.work().join("templates/bugfix.toml").exists(), on_branch);
 }
+
+#[test]
+fn a_remote_that_lost_an_object_gets_the_branch_anew_by_what_the_hint_says() {
+    let (p, b) = two();
+    let id = p.create("first");
+    sync(&p, &p.app);
+    let bare = p.root().join("remote.git");
+    let tip = p.git(&["rev-parse", "vermas/state"]);
+    let tip = tip.trim();
+    std::fs::remove_file(bare.join("objects").join(&tip[..2]).join(&tip[2..])).unwrap();
+    p.create("second");
+    let mend = "git push --no-verify origin --delete vermas/state && git vermas sync --remote origin";
+    let [here, there] = [&p.app, &b].map(|dir| p.vermas_in(dir, &["sync"]));
+    assert!(here.code == Some(1) && here.err.contains(&format!("(all of them are here): {mend}")), "{here:?}");
+    assert!(there.code == Some(1) && there.err.contains(&format!("(in a clone that has all of them): {mend}")));
+    p.git(&["push", "-q", "--no-verify", "origin", "--delete", "vermas/state"]);
+    sync(&p, &p.app);
+    sync(&p, &b);
+    are_same(&p, &p.app, &b);
+    assert!(p.vermas_in(&b, &["wo", "show", &id]).code == Some(0));
+}
