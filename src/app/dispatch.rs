@@ -85,6 +85,14 @@ fn dispatch(session: &mut Session, id: &OrderId, wish: &Wish, passed: &[u32]) ->
     if wish.dry_run {
         return Ok(result);
     }
+    let _held = slots::hold(session, &slot).or_else(|fault| {
+        give_back(session, &slot, id, &fault.message)?;
+        Err(fault)
+    })?;
+    if slots::order_of(session, &slot.agent)?.as_ref() != Some(id) {
+        let what = format!("slot{} was taken away again before {id} was begun there", slot.number);
+        return Err(Fault::conflict(what).hint(format!("who has it now: git vermas wo show {id}")));
+    }
     let begin = |session: &mut Session| -> Result<launching::Running, Fault> {
         let order = present(session, id)?;
         make_worktree(session, &slot, &base, id.as_str())?;

@@ -380,6 +380,7 @@ fn rejected(session: &mut Session, entry: &Entry, base: &Base, reason: &str) -> 
 /// Starts the worker of a slot again on the order it has, with QA's words.
 fn restart(session: &mut Session, number: u32, id: &OrderId, base: &Base, reason: &str) -> Result<(), Fault> {
     let slot = slots::slot(session, number);
+    let _held = slots::hold(session, &slot)?;
     // Whoever works there on something else now is left alone.
     if slots::order_of(session, &slot.agent)?.as_ref() != Some(id) {
         return Err(Fault::failed(format!("{} has another order now", slot.agent)));

@@ -1,6 +1,7 @@
 //! Slots: the places where workers work, and whether one is free.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -12,6 +13,7 @@ use crate::git::status::{Untracked, operation, status};
 use crate::git::{history, worktree};
 use crate::launch::{Kind, Launcher, ProcessLauncher, SessionState, TmuxLauncher};
 use crate::sys::fs;
+use crate::sys::lock::{self, FileLock};
 use crate::tmux::Server;
 
 /// One slot's names.
@@ -57,6 +59,20 @@ pub fn configured(session: &Session, text: &str) -> Result<Slot, Fault> {
     }
     let what = format!("there is no slot{}, only {}", slot.number, session.slots());
     Err(Fault::not_found(what).hint("more slots: git vermas config set vermas.slots N"))
+}
+
+/// How long another command that starts, stops or removes what is in a slot is waited for.
+const SLOT_WAIT: Duration = Duration::from_secs(60);
+
+/// Keeps a slot for one command that starts, stops or removes what is in it, until the lock is dropped. Taken before any lock
+/// of the state.
+pub fn hold(session: &Session, slot: &Slot) -> Result<FileLock, Fault> {
+    let places = session.store.places();
+    fs::create_private_dir(&places.private)?;
+    lock::acquire(&places.private.join(format!("slot{}.lock", slot.number)), SLOT_WAIT)?.ok_or_else(|| {
+        let what = format!("another command has been preparing or clearing slot{} for {SLOT_WAIT:?}", slot.number);
+        Fault::conflict(what).hint("see what runs there: git vermas workers; vermas.worker.setup may take its time")
+    })
 }
 
 /// How a slot stands.

@@ -10,7 +10,7 @@ use super::slots::{self, Slot};
 use super::{base, dispatch, launching};
 use crate::domain::decide::order as decide;
 use crate::domain::event::Draft;
-use crate::git::rescue::snapshot;
+use crate::git::rescue::{Rescue, snapshot};
 use crate::git::{slot as worktree_slot, worktree};
 use crate::launch::SessionState;
 use crate::sys::clock;
@@ -30,6 +30,7 @@ pub struct Killed {
 
 /// Starts the worker of a slot on the order it is assigned to, where no session of it runs.
 pub fn spawn(session: &mut Session, slot: &Slot, agent: Option<&str>) -> Result<launching::Running, Fault> {
+    let _held = slots::hold(session, slot)?;
     let id = slots::order_of(session, &slot.agent)?.ok_or_else(|| {
         Fault::failed(format!("slot{} has no work order", slot.number))
             .hint(format!("give it one: git vermas dispatch ID --slot {}", slot.number))
@@ -56,6 +57,7 @@ pub fn spawn(session: &mut Session, slot: &Slot, agent: Option<&str>) -> Result<
 /// Stops a worker and frees its slot. Everything that is in its worktree or on its branch and not on the base is saved
 /// under a rescue ref first, whose name goes into the order and the next worker's prompt.
 pub fn kill(session: &mut Session, slot: &Slot, keep: bool) -> Result<Killed, Fault> {
+    let _held = slots::hold(session, slot)?;
     let order = slots::order_of(session, &slot.agent)?;
     if let Some(id) = order.as_ref().filter(|_| !keep)
         && slots::is_elsewhere(session, slot)?
@@ -108,7 +110,7 @@ pub fn kill(session: &mut Session, slot: &Slot, keep: bool) -> Result<Killed, Fa
 }
 
 /// Saves what a slot's worktree holds beyond the base; `None` where that is nothing.
-pub fn rescue(session: &Session, slot: &Slot) -> Result<Option<crate::git::rescue::Rescue>, Fault> {
+pub fn rescue(session: &Session, slot: &Slot) -> Result<Option<Rescue>, Fault> {
     let git = session.git();
     if worktree::find(&git, &slot.path)?.is_none_or(|t| t.lost) {
         return Ok(None);
@@ -118,20 +120,24 @@ pub fn rescue(session: &Session, slot: &Slot) -> Result<Option<crate::git::rescu
 }
 
 /// The command with which a person gets everything back that was saved, commits too.
-fn restore(saved: &crate::git::rescue::Rescue) -> String {
+fn restore(saved: &Rescue) -> String {
     let command = if saved.is_snapshot() { "git stash branch" } else { "git branch" };
     format!("{command} rescued {}", saved.name)
 }
 
 /// Takes the slot's worktree away, now that everything in it is saved; its next order gets a fresh one.
-fn clean(session: &Session, slot: &Slot, rescue: &crate::git::rescue::Rescue) -> Result<(), Fault> {
+fn clean(session: &mut Session, slot: &Slot, rescue: &Rescue) -> Result<(), Fault> {
     let git = session.git();
-    let base = base::of(session, None)?;
-    worktree_slot::remove(&git, &slot.path, &base.oid.to_string(), Some(rescue))?;
-    // The branch may be started over: what it held beyond the base is in the rescue ref.
-    let name = format!("refs/heads/{}", slot.branch);
-    if session.store.repo().ref_target(&name)?.is_some() {
-        git.cmd().args(["update-ref", "-m", "vermas: saved, start over", &name, &base.oid.to_string()]).run()?;
+    let base = base::of(session, None)?.oid.to_string();
+    worktree_slot::remove(&git, &slot.path, &base, Some(rescue))?;
+    let late = worktree_slot::start_over(&git, &slot.branch, &base, rescue, clock::now_millis())?;
+    if let Some(late) = late {
+        session.warn(format!(
+            "somebody committed to {} in the meantime; that is saved as {}: {}",
+            slot.branch,
+            late.name,
+            restore(&late)
+        ));
     }
     Ok(())
 }
@@ -139,6 +145,7 @@ fn clean(session: &Session, slot: &Slot, rescue: &crate::git::rescue::Rescue) ->
 /// Removes a slot's worktree. What it holds beyond the base is saved under a rescue ref first, whose name is given, with the
 /// command that brings it back.
 pub fn remove_worktree(session: &mut Session, slot: &Slot) -> Result<Option<(String, String)>, Fault> {
+    let _held = slots::hold(session, slot)?;
     if let Some(id) = slots::order_of(session, &slot.agent)? {
         return Err(Fault::conflict(format!("slot{} is at work on {id}", slot.number))
             .hint("how it goes: git vermas workers; how to stop it first: git vermas worker kill -h"));

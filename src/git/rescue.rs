@@ -174,7 +174,8 @@ fn commit(git: &Git, held: &Contents, agent: &str, time: i64) -> Result<String, 
     make(&held.files_tree, &parents, message)
 }
 
-fn publish(git: &Git, agent: &str, time: i64, oid: String) -> Result<Rescue, GitError> {
+/// Saves a commit under a new ref; see [`snapshot`].
+pub(super) fn publish(git: &Git, agent: &str, time: i64, oid: String) -> Result<Rescue, GitError> {
     let at = stamp(time);
     for again in 1..=SAME_TIME {
         let time = if again == 1 { at.clone() } else { format!("{at}-{again}") };

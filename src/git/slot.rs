@@ -8,7 +8,7 @@ use std::path::Path;
 use super::history::{is_ancestor, rev_parse};
 use super::name::branch_ref;
 use super::program::{CHECKOUT_TIMEOUT, Git, GitError};
-use super::rescue::Rescue;
+use super::rescue::{Rescue, publish};
 use super::rescue_read::covers;
 use super::status::{Untracked, git_dir, head, operation, status};
 use super::worktree::{find, known, list, lock, lock_reason, unlock};
@@ -92,6 +92,42 @@ pub fn restart(git: &Git, path: &Path, branch: &str, start: &str, rescued: Optio
         .timeout(Some(CHECKOUT_TIMEOUT))
         .run()?;
     Ok(())
+}
+
+/// How often a branch may be moved by others between our reading it and our moving it.
+const MOST_RACES: u32 = 8;
+
+/// Puts a branch that no worktree of ours has checked out any more on a new start point. What it holds that neither `start`
+/// nor `rescued` does, because somebody committed since, gets a rescue ref of its own, which is given. `time` is in
+/// milliseconds since the Unix epoch.
+///
+/// After a crash the branch is where it was or at the start point, and what it held is saved.
+pub fn start_over(
+    git: &Git,
+    branch: &str,
+    start: &str,
+    rescued: &Rescue,
+    time: i64,
+) -> Result<Option<Rescue>, GitError> {
+    let full = branch_ref(branch)?;
+    let mut late: Option<Rescue> = None;
+    for _ in 0..MOST_RACES {
+        let Some(tip) = rev_parse(git, &full)? else { return Ok(late) };
+        let mut is_saved = is_ancestor(git, &tip, start)?;
+        for held in [Some(rescued), late.as_ref()].into_iter().flatten() {
+            is_saved = is_saved || is_ancestor(git, &tip, &held.oid)?;
+        }
+        if !is_saved {
+            late = Some(publish(git, &rescued.agent, time, tip.clone())?);
+        }
+        let moved = git.cmd().args(["update-ref", "-m", "vermas: saved, start over", &full, start, &tip]).run();
+        match moved {
+            Ok(_) => return Ok(late),
+            Err(e) if rev_parse(git, &full)?.as_ref() == Some(&tip) => return Err(e.into()),
+            Err(_) => {}
+        }
+    }
+    Err(GitError::refused(Path::new(branch), "is moved by others each time it was looked at"))
 }
 
 /// Removes a worktree and its registration; its branch stays. Refused where that would lose anything: uncommitted or

@@ -1,6 +1,7 @@
 //! Workers: a slot, a worktree, a session with its environment; what a worker may hand in, and how it is stopped.
 
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -380,4 +381,24 @@ fn a_worker_in_tmux_sees_its_own_server_and_is_ended_after_it_handed_in() {
     assert_eq!((seen[0]["session_state"].as_str(), seen[0]["state"].as_str()), (Some("running"), Some("working")));
     until("the session was ended", || workers(&p)[0]["session_state"] != "running");
     kill(&p, "slot0");
+}
+
+#[test]
+fn a_worker_that_is_killed_while_it_is_being_prepared_is_stopped_once_it_runs() {
+    let p = Place::new();
+    p.agent(STAYS);
+    p.git(&["config", "vermas.launcher", "process"]);
+    p.git(&["config", "vermas.worker.setup", "touch ../../preparing; while [ ! -e ../../go ]; do sleep 0.02; done"]);
+    let id = p.create("First");
+    let dispatch = p.command_in(&p.app, &["dispatch", &id]).stdout(Stdio::piped()).spawn().unwrap();
+    until("the slot is prepared", || p.app.join("preparing").exists());
+    let mut killing = p.command_in(&p.app, &["worker", "kill", "slot0"]).stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(killing.try_wait().unwrap().is_none(), "the slot is waited for");
+    std::fs::write(p.app.join("go"), "").unwrap();
+    for child in [dispatch, killing] {
+        assert!(child.wait_with_output().unwrap().status.success());
+    }
+    assert_eq!((state(&p, 0).as_str(), p.show(&id)["status"].as_str()), ("free", Some("open")));
+    assert_eq!(workers(&p)[0]["session_state"], "none");
 }

@@ -1,6 +1,6 @@
 use git_vermas::git::rescue::snapshot;
 use git_vermas::git::scratch::{checkout_scratch, remove_scratch};
-use git_vermas::git::slot::{BranchWas, add, remove, restart};
+use git_vermas::git::slot::{BranchWas, add, remove, restart, start_over};
 use git_vermas::git::status::{Operation, Untracked, current_branch, head, operation, status};
 use git_vermas::git::worktree::{find, list, lock, repair, unlock};
 use git_vermas::sys::fs;
@@ -118,6 +118,22 @@ fn a_slot_starts_over_only_when_nothing_of_it_is_lost() {
     write(&slot.join("x"), "x");
     assert!(restart(&repo.git(), &slot, "s", "main", Some(&saved)).is_err(), "untracked file");
     assert_eq!(read(&slot.join("x")), "x");
+}
+
+#[test]
+fn what_somebody_commits_after_the_snapshot_is_saved_before_the_branch_starts_over() {
+    let repo = Repo::new();
+    let slot = repo.around().join("slot");
+    add(&repo.git(), &slot, "s", "main", "s").unwrap();
+    commit(&slot, "w", "w", "work");
+    let saved = snapshot(&repo.git(), &slot, "slot0", 0, "main").unwrap().unwrap();
+    let late = commit(&slot, "l", "l", "late");
+    remove(&repo.git(), &slot, "main", Some(&saved)).unwrap();
+    let kept = start_over(&repo.git(), "s", &repo.tip("main"), &saved, 0).unwrap().unwrap();
+    assert_eq!((kept.oid.as_str(), kept.is_snapshot()), (late.as_str(), false));
+    assert_eq!(repo.tip(&kept.name), late);
+    assert_eq!(repo.tip("s"), repo.tip("main"));
+    assert_eq!(start_over(&repo.git(), "s", &repo.tip("main"), &saved, 0).unwrap(), None);
 }
 
 #[test]
