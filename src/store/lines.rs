@@ -125,6 +125,12 @@ impl Parts {
         line::complete(&self.bytes).map(|(at, raw)| (self.at + at as u64, raw))
     }
 
+    /// The lines of this part in which a text stands.
+    pub fn lines_with(&self, text: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let finder = memchr::memmem::Finder::new(text).into_owned();
+        self.lines().map(|(_, raw)| raw).filter(move |raw| finder.find(raw).is_some())
+    }
+
     /// The offset behind the lines that were given.
     pub fn end(&self) -> u64 {
         self.next

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::cache::Cache;
 use super::error::{Result, StoreError};
+use super::lines::Parts;
 use super::past::Past;
 use super::places::Places;
 use super::view::View;
@@ -14,6 +15,7 @@ use crate::domain::{AgentId, OrderId, RefId, Refusal, Why};
 use crate::git::{Oid, Repo};
 use crate::sys::clock::Deadline;
 use crate::sys::fs::{self, Stamp};
+use crate::wire::line;
 
 /// The state of one repository.
 pub struct Store {
@@ -259,6 +261,11 @@ impl Store {
         Ok(())
     }
 
+    /// Whether the next command has nothing to take in: what the files say and the events do not is a cache that lies.
+    pub fn is_caught_up(&self) -> bool {
+        self.is_fresh().unwrap_or(false)
+    }
+
     /// Whether cache, log, branch and what foreign writers can reach are as the cache was left.
     pub(super) fn is_fresh(&self) -> Result<bool> {
         let Some(cache) = &self.cache else { return Ok(false) };
@@ -342,6 +349,16 @@ impl Store {
         if candidates.is_empty() && !self.has_cache_in_place() {
             candidates = self.view()?.ids_from(table, &full, 9)?;
         }
+        if candidates.is_empty() && self.past.is_none() && self.is_made_in_the_log(table, &full)? {
+            self.looked = None;
+            candidates = self.view()?.ids_from(table, &full, 9)?;
+            if candidates.is_empty() {
+                // Somebody wrote into the cache, an older copy of it for one, in a way that SQLite does not see.
+                self.drop_cache()?;
+                (self.rebuild, self.looked) = (true, None);
+                candidates = self.view()?.ids_from(table, &full, 9)?;
+            }
+        }
         if let Some((id, _)) = candidates.iter().find(|(id, _)| *id == full) {
             return id.parse().map_err(|_| malformed().into());
         }
@@ -362,6 +379,29 @@ impl Store {
                 Err(refusal.into())
             }
         }
+    }
+
+    /// Whether the log tells of the making of a work order or a message with this beginning of an id: whoever finds none of
+    /// it in the cache asks, and reads all of the log for it.
+    fn is_made_in_the_log(&self, table: &str, id: &str) -> Result<bool> {
+        let (kind, family) = if table == "orders" { ("work_order.created", "order") } else { ("mail.sent", "mail") };
+        let subject = format!("{family}/{id}");
+        let failed = StoreError::io("read .work/events.jsonl");
+        let look = || -> std::io::Result<bool> {
+            let file = fs::open_read(&self.places.log())?;
+            let mut parts = Parts::from(0);
+            while parts.read(&file)? {
+                let is_told = |raw: &[u8]| {
+                    let events = line::events_in(raw);
+                    events.iter().any(|e| e.kind == kind && e.subject().is_some_and(|s| s.starts_with(&subject)))
+                };
+                if parts.lines_with(id.as_bytes()).any(is_told) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        look().map_err(failed)
     }
 
     /// Every agent that was ever named here, and those whose role this machine's factory has.

@@ -230,7 +230,7 @@ mod tests {
     fn what_waits_stands_in_room_that_was_kept_for_it() {
         let (_dir, mut store) = fresh();
         let text = "x".repeat(300);
-        let mut tell = |store: &mut crate::store::Store| {
+        let tell = |store: &mut crate::store::Store| {
             let draft = Draft::new("test.said", &AgentId::ceo(), serde_json::json!({"text": text}));
             store.write::<_, StoreError>(|tx| tx.emit(&draft)).unwrap();
         };

@@ -274,3 +274,41 @@ fn a_repository_that_is_not_set_up_says_so() {
     );
     c.arg("doctor").assert().code(1).stdout(said).stderr("error: there is an error\n");
 }
+
+/// Takes an order out of the cache, as an older copy of the file written over it would.
+fn forget(p: &Place, id: &str) {
+    let db = rusqlite::Connection::open(p.work("../.git/vermas/cache.sqlite")).unwrap();
+    let orders = db.execute("DELETE FROM orders WHERE id=?", [id]).unwrap();
+    assert_eq!(orders, 1);
+}
+
+#[test]
+fn an_order_that_the_cache_has_lost_is_found_by_the_log() {
+    let p = Place::new();
+    let id = p.order("Add a flag");
+    p.order("Another");
+    forget(&p, id.as_str());
+    assert!(p.said(&["wo", "show", id.as_str()]).contains("Add a flag"));
+    assert_eq!(p.said(&["wo", "list"]).lines().count(), 2);
+    p.vermas(&["wo", "show", "wo-0000000000"]).assert().code(3);
+}
+
+#[test]
+fn lists_that_a_cache_made_wrong_are_mended_by_what_fsck_says() {
+    let p = Place::new();
+    let id = p.order("Add a flag");
+    p.order("Another");
+    forget(&p, id.as_str());
+    std::fs::remove_file(p.work("work_orders.jsonl")).unwrap();
+    assert_eq!(p.said(&["wo", "list"]).lines().count(), 1);
+    let out = p.vermas(&["fsck", "--json"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let finding = &report["findings"][0];
+    assert_eq!(
+        (&finding["where"], &finding["mend"]),
+        (&".work/work_orders.jsonl".into(), &"git vermas rebuild".into())
+    );
+    p.said(&["rebuild"]);
+    assert_eq!(p.said(&["wo", "list"]).lines().count(), 2);
+    assert!(found(&p, &[]).iter().all(|f| f.starts_with("info ")));
+}

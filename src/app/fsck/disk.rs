@@ -41,7 +41,8 @@ pub fn check(session: &Session, branch: Vec<Event>, report: &mut Report) -> Resu
     let mut all = log;
     all.extend(missing);
     let aside = quarantined(places)?;
-    projections(places, &all, &aside.iter().map(|q| q.file.as_str()).collect(), report)?;
+    let mend = if session.store.is_caught_up() { REBUILD } else { TAKE_IN };
+    projections(places, &all, (&aside.iter().map(|q| q.file.as_str()).collect(), mend), report)?;
     texts(places, report)?;
     for q in aside.iter().take(MOST_NAMED) {
         let place = if q.line > 0 { format!(".work/{}:{}", q.file, q.line) } else { format!(".work/{}", q.file) };
@@ -128,8 +129,13 @@ fn texts(places: &Places, report: &mut Report) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The projections on disk say what the events say.
-fn projections(places: &Places, events: &[Event], aside: &BTreeSet<&str>, report: &mut Report) -> Result<(), Fault> {
+/// The projections on disk say what the events say; of those that are set aside, that was said. With what mends it.
+fn projections(
+    places: &Places,
+    events: &[Event],
+    (aside, mend_all): (&BTreeSet<&str>, &str),
+    report: &mut Report,
+) -> Result<(), Fault> {
     let says = projection::of(events);
     let files = [(places.orders(), says.orders_bytes()), (places.messages(), says.messages_bytes())];
     for (path, wanted) in files {
@@ -146,7 +152,7 @@ fn projections(places: &Places, events: &[Event], aside: &BTreeSet<&str>, report
         let differing = lines(&there.unwrap_or_default()).symmetric_difference(&lines(&wanted)).count();
         if differing > 0 {
             let what = format!("{differing} lines are not what the events say");
-            report.add(Severity::Warning, format!(".work/{name}"), what, Some(TAKE_IN));
+            report.add(Severity::Warning, format!(".work/{name}"), what, Some(mend_all));
         }
     }
     let wanted = says.assignment_files();
@@ -169,7 +175,7 @@ fn projections(places: &Places, events: &[Event], aside: &BTreeSet<&str>, report
             }
             let (what, mend) = match means_nothing {
                 true => (format!("{} names nothing that can be assigned", quoted(&content)), NAME_ONE),
-                false => (what, TAKE_IN),
+                false => (what, mend_all),
             };
             report.add(Severity::Warning, format!(".work/{name}"), what, Some(mend));
         }
