@@ -62,7 +62,7 @@ pub fn configured(session: &Session, text: &str) -> Result<Slot, Fault> {
 }
 
 /// How long another command that starts, stops or removes what is in a slot is waited for.
-const SLOT_WAIT: Duration = Duration::from_secs(60);
+const SLOT_WAIT: Duration = Duration::from_secs(20);
 
 /// Keeps a slot for one command that starts, stops or removes what is in it, until the lock is dropped. Taken before any lock
 /// of the state.
