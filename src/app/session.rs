@@ -206,6 +206,7 @@ impl From<RepoError> for Fault {
     fn from(e: RepoError) -> Self {
         match e {
             RepoError::NotARepository | RepoError::Untrusted(_) => Self::git(e.to_string()),
+            RepoError::Gone => Self::failed(e.to_string()).hint("run it again where the repository stands now"),
             RepoError::Io(e) => e.into(),
             RepoError::Locked { .. } => Self::failed(e.to_string())
                 .hint("if no git command runs here any more, that file was left by one that was killed: look at it, then move it away"),

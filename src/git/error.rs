@@ -5,6 +5,8 @@
 pub enum RepoError {
     #[error("fatal: not a git repository (or any of the parent directories): .git")]
     NotARepository,
+    #[error("the repository was moved away, or another put in its place, while this command ran")]
+    Gone,
     #[error("{0}")]
     Untrusted(String),
     #[error("cannot {what}: {why}")]

@@ -114,7 +114,7 @@ impl Repo {
         let content = stored(kind, bytes);
         let written = fs::make_final(&path, &temporary, &content).or_else(|e| match path.parent() {
             Some(folder) if e.kind() == std::io::ErrorKind::NotFound => {
-                fs::create_dir_all(folder)?;
+                fs::create_dir(folder)?;
                 fs::make_final(&path, &temporary, &content)
             }
             _ => Err(e),

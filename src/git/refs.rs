@@ -100,6 +100,7 @@ impl Repo {
         by: &Author,
         note: Option<&Path>,
     ) -> Result<(), RepoError> {
+        self.be_in_place()?;
         if !self.has_file_refs() {
             return self.move_by_program(moves, message);
         }
@@ -124,6 +125,8 @@ impl Repo {
         // A ref that already has its value needs no lock file.
         let locks = moves.iter().map(|m| self.lock_path(&m.name));
         sys::fs::sync_paths(&note.map(Path::to_owned).into_iter().chain(locks).collect::<Vec<_>>())?;
+        // It took its time, and the reflog would be begun anew.
+        self.be_in_place()?;
         let time = format!("{} +0000", by.seconds);
         let who =
             gix::actor::SignatureRef { name: by.name.as_str().into(), email: by.email.as_str().into(), time: &time };

@@ -14,6 +14,8 @@ pub struct Repo {
     pub(super) memory: RefCell<Memory>,
     settings: Settings,
     common_dir: PathBuf,
+    /// Which folder that was when it was opened.
+    mark: Option<(u64, u64)>,
     git_dir: PathBuf,
     main_worktree: Option<PathBuf>,
     here: Option<PathBuf>,
@@ -64,7 +66,8 @@ impl Repo {
         let settings = Settings::of(&gix);
         let here = here.and_then(|h| sys::fs::canonicalize(&h).ok());
         let main_worktree = super::main_worktree::find(&git_dir, &common_dir, here.as_deref(), &settings);
-        Ok(Self { gix, memory: RefCell::default(), settings, common_dir, git_dir, main_worktree, here })
+        let (mark, memory) = (mark_of(&common_dir), RefCell::default());
+        Ok(Self { gix, memory, settings, common_dir, mark, git_dir, main_worktree, here })
     }
 
     /// Makes objects that other processes wrote meanwhile visible, however many packs they came in.
@@ -83,6 +86,12 @@ impl Repo {
     /// Where objects and refs are: the same for all worktrees of a repository.
     pub fn common_dir(&self) -> &Path {
         &self.common_dir
+    }
+
+    /// Whether the folder that was opened still stands in its place. Of a repository that was moved away another would begin
+    /// there, which nobody ever sees: what is made or acknowledged is so only where this holds.
+    pub fn be_in_place(&self) -> Result<(), RepoError> {
+        if self.mark.is_some() && mark_of(&self.common_dir) == self.mark { Ok(()) } else { Err(RepoError::Gone) }
     }
 
     /// The git directory of the worktree stood in.
@@ -120,6 +129,11 @@ impl Repo {
     pub fn has_file_refs(&self) -> bool {
         self.settings.get("extensions.refStorage").is_none_or(|s| s == "files")
     }
+}
+
+fn mark_of(folder: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    sys::fs::metadata(folder).ok().map(|m| (m.dev(), m.ino()))
 }
 
 fn upwards(start: &Path) -> Result<(PathBuf, Option<PathBuf>), RepoError> {

@@ -109,7 +109,7 @@ impl Store {
         let since = intent.mtime_ns.saturating_sub(WRITTEN_WITHIN_NS);
         self.repo.remove_spoiled_objects(since).map_err(StoreError::io("look for spoiled objects"))?;
         self.clear_leftovers()?;
-        if self.our_locks().iter().any(|l| fs::exists(l)) {
+        if self.our_locks().into_iter().chain([self.repo.lock_path(PACKED)]).any(|l| fs::exists(&l)) {
             // Without it nobody could ever tell whose lock that is.
             return Ok(());
         }

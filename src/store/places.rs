@@ -182,7 +182,7 @@ impl Places {
 
     fn put_back(&self, restored: &mut Restored) -> Result<()> {
         if !fs::exists(&self.work) {
-            fs::create_dir_all(&self.work).map_err(StoreError::io("make .work"))?;
+            fs::create_dir(&self.work).map_err(StoreError::io("make .work"))?;
         }
         let (log, pin) = (self.log(), self.pin());
         let inode = |p: &Path| fs::Stamp::of(p).map(|s| s.inode);

@@ -57,6 +57,7 @@ impl Store {
             let taken = match lock::try_acquire(&self.places.publish_lock()) {
                 // Somebody has just removed our own folder.
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound && !deadline.passed() => {
+                    self.repo.be_in_place()?;
                     fs::create_private_dir(&self.places.private).map_err(StoreError::io("make the private folder"))?;
                     continue;
                 }

@@ -77,6 +77,10 @@ impl Store {
             self.keep_waiting(&lines);
         }
         self.appended = None;
+        if !events.is_empty() {
+            // Where it was recorded nobody looks any more.
+            self.repo.be_in_place().map_err(|e| StoreError::from(e).leaving_it_open().about(about.as_ref()))?;
+        }
         Ok(Done { value, events, warnings: std::mem::take(&mut self.warnings) })
     }
 
@@ -338,8 +342,10 @@ impl Store {
     }
 
     pub(super) fn lock_state(&self) -> Result<lock::FileLock> {
+        self.repo.be_in_place()?;
         fs::create_private_dir(&self.places.private).map_err(StoreError::io("make the private folder"))?;
         let taken = lock::acquire(&self.places.state_lock(), STATE_WAIT).map_err(StoreError::io("lock the state"))?;
+        self.repo.be_in_place()?;
         taken.ok_or(StoreError::Busy { what: "the state", seconds: STATE_WAIT.as_secs() })
     }
 }
@@ -389,6 +395,30 @@ mod tests {
         }
         let mut again = Store::open(Repo::discover(dir.path()).unwrap()).unwrap();
         assert!(!again.view().unwrap().event(&done.value).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_recorded_as_the_repository_is_moved_away_is_not_acknowledged_and_begins_none_anew() {
+        let (dir, mut store) = fresh();
+        let (here, there) = (dir.path().join(".git"), dir.path().join("moved"));
+        let draft = Draft::new("test.said", &AgentId::ceo(), serde_json::json!({}));
+        let moved = || fs::rename(&here, &there).unwrap();
+        let done = store.write::<_, StoreError>(|tx| {
+            moved();
+            tx.emit(&draft)
+        });
+        assert!(done.is_err());
+        assert!(!here.exists());
+        let again = store.write::<_, StoreError>(|tx| tx.emit(&draft));
+        assert!(again.unwrap_err().to_string().contains("was moved away"));
+        assert!(!here.exists());
+        fs::rename(&there, &here).unwrap();
+        store.write::<_, StoreError>(|tx| tx.emit(&draft)).unwrap();
+        // Another in its place is not the one that was opened.
+        moved();
+        crate::sys::process::Cmd::new("git").cwd(dir.path()).args(["init", "-q"]).run().unwrap();
+        assert!(store.write::<_, StoreError>(|tx| tx.emit(&draft)).is_err());
+        assert!(!here.join("vermas").exists());
     }
 
     #[test]

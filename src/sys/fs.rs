@@ -345,13 +345,31 @@ pub fn create_dir_all(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path).map_err(|e| named(path, &e))
 }
 
-/// Creates a directory that only its owner may enter; a link in its place is refused.
+/// Creates a directory, or leaves the one that is there; that it stands in must be there.
+pub fn create_dir(path: &Path) -> io::Result<()> {
+    world::point(Act::MakeDir, path).map_err(|e| named(path, &e))?;
+    #[expect(clippy::disallowed_methods, reason = "this is the one door to files")]
+    let made = std::fs::create_dir(path);
+    match made {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_folder(path) => Ok(()),
+        made => made.map_err(|e| named(path, &e)),
+    }
+}
+
+/// Creates a directory that only its owner may enter, with the one that it stands in and no more: what that stands in may have
+/// been moved away. A link in its place is refused.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
     // Hardly ever is it to be made.
     let meta = match metadata(path) {
         Ok(meta) => meta,
         Err(_) => {
-            create_dir_all(path)?;
+            match (create_dir(path), path.parent()) {
+                (Err(e), Some(parent)) if e.kind() == io::ErrorKind::NotFound => {
+                    create_dir(parent)?;
+                    create_dir(path)?;
+                }
+                (made, _) => made?,
+            }
             metadata(path)?
         }
     };
