@@ -14,6 +14,7 @@ use crate::domain::OrderId;
 use crate::domain::decide::work as decide;
 use crate::domain::order::Order;
 use crate::git::{rescue_read, slot as worktree_slot, worktree};
+use crate::sys::lock::FileLock;
 
 /// How a dispatch is wanted.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +69,10 @@ fn dispatch(session: &mut Session, id: &OrderId, wish: &Wish, passed: &[u32]) ->
     let base = base::of(session, wish.base.as_deref())?;
     let backend = launching::backend(session, wish.agent.as_deref())?;
     let title = look_first(session, id)?.title().to_owned();
-    let slot = if wish.dry_run { choose(session, wish, &base, passed)? } else { reserve(session, id, wish, &base)? };
+    let (slot, _held) = match wish.dry_run {
+        true => choose(session, wish, &base, passed)?,
+        false => reserve(session, id, wish, &base)?,
+    };
     let result = Dispatched {
         number: slot.number,
         work_order_id: id.to_string(),
@@ -84,14 +88,6 @@ fn dispatch(session: &mut Session, id: &OrderId, wish: &Wish, passed: &[u32]) ->
     };
     if wish.dry_run {
         return Ok(result);
-    }
-    let _held = slots::hold(session, &slot).or_else(|fault| {
-        give_back(session, &slot, id, &fault.message)?;
-        Err(fault)
-    })?;
-    if slots::order_of(session, &slot.agent)?.as_ref() != Some(id) {
-        let what = format!("slot{} was taken away again before {id} was begun there", slot.number);
-        return Err(Fault::conflict(what).hint(format!("who has it now: git vermas wo show {id}")));
     }
     let begin = |session: &mut Session| -> Result<launching::Running, Fault> {
         let order = present(session, id)?;
@@ -140,30 +136,52 @@ fn candidates(session: &Session, wish: &Wish) -> Result<Vec<Slot>, Fault> {
     }
 }
 
-fn choose(session: &mut Session, wish: &Wish, base: &Base, passed: &[u32]) -> Result<Slot, Fault> {
+/// The first slot in which something may begin, kept for us but for a dry run. One that another command has just now is waited
+/// for where it was asked for, or no other is free.
+fn choose(session: &mut Session, wish: &Wish, base: &Base, passed: &[u32]) -> Result<(Slot, Option<FileLock>), Fault> {
     let launcher = slots::launcher(session)?;
+    let mut open: Vec<Slot> = candidates(session, wish)?;
+    open.retain(|s| !passed.contains(&s.number));
     let mut reasons = Vec::new();
-    for slot in candidates(session, wish)?.into_iter().filter(|s| !passed.contains(&s.number)) {
-        if let Some(target) = session.view()?.assignment(&slot.agent)?.target() {
-            reasons.push(format!("slot{}: {target}", slot.number));
-            continue;
+    for waits in [wish.slot.is_some(), true] {
+        let mut busy = Vec::new();
+        for slot in open {
+            let mut why = taken_by(session, &slot)?;
+            let mut held = None;
+            if why.is_none() && !wish.dry_run {
+                held = if waits { Some(slots::hold(session, &slot)?) } else { slots::try_hold(session, &slot)? };
+                if held.is_none() {
+                    busy.push(slot);
+                    continue;
+                }
+                why = taken_by(session, &slot)?;
+            }
+            if why.is_none() {
+                why = slots::obstacle(session, &slot, base, &*launcher)?;
+            }
+            match why {
+                None => return Ok((slot, held)),
+                Some(why) => reasons.push((slot.number, why)),
+            }
         }
-        match slots::obstacle(session, &slot, base, &*launcher)? {
-            None => return Ok(slot),
-            Some(why) => reasons.push(format!("slot{}: {why}", slot.number)),
-        }
+        open = busy;
     }
+    reasons.sort();
     let fault =
         Fault::new(Kind::Conflict, if wish.slot.is_some() { "the slot is not free" } else { "no slot is free" });
-    let fault = reasons.into_iter().fold(fault, Fault::hint);
+    let fault = reasons.into_iter().fold(fault, |fault, (n, why)| fault.hint(format!("slot{n}: {why}")));
     Err(fault.hint("see them all: git vermas workers; more slots: git vermas config set vermas.slots N"))
 }
 
-/// Records the assignment to the first free slot. Another dispatch may take it in between: then the next is tried.
-fn reserve(session: &mut Session, id: &OrderId, wish: &Wish, base: &Base) -> Result<Slot, Fault> {
+fn taken_by(session: &mut Session, slot: &Slot) -> Result<Option<String>, Fault> {
+    Ok(session.view()?.assignment(&slot.agent)?.target().map(|t| t.to_string()))
+}
+
+/// Records the assignment to the first free slot. Somebody may assign something to it in between: then the next is tried.
+fn reserve(session: &mut Session, id: &OrderId, wish: &Wish, base: &Base) -> Result<(Slot, Option<FileLock>), Fault> {
     let mut passed = Vec::new();
     loop {
-        let slot = choose(session, wish, base, &passed)?;
+        let (slot, held) = choose(session, wish, base, &passed)?;
         let actor = session.actor.clone();
         let decide = |tx: &mut crate::store::Tx<'_>| {
             if tx.assignment(&slot.agent)?.target().is_some() {
@@ -193,7 +211,7 @@ fn reserve(session: &mut Session, id: &OrderId, wish: &Wish, base: &Base) -> Res
         let taken =
             if wish.exclusive { super::exclusive::exclusively(session, decide)? } else { session.write(decide)? };
         if taken {
-            return Ok(slot);
+            return Ok((slot, held));
         }
         passed.push(slot.number);
     }

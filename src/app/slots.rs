@@ -67,12 +67,21 @@ const SLOT_WAIT: Duration = Duration::from_secs(20);
 /// Keeps a slot for one command that starts, stops or removes what is in it, until the lock is dropped. Taken before any lock
 /// of the state.
 pub fn hold(session: &Session, slot: &Slot) -> Result<FileLock, Fault> {
-    let places = session.store.places();
-    fs::create_private_dir(&places.private)?;
-    lock::acquire(&places.private.join(format!("slot{}.lock", slot.number)), SLOT_WAIT)?.ok_or_else(|| {
+    lock::acquire(&lock_of(session, slot)?, SLOT_WAIT)?.ok_or_else(|| {
         let what = format!("another command has been preparing or clearing slot{} for {SLOT_WAIT:?}", slot.number);
         Fault::conflict(what).hint("see what runs there: git vermas workers; vermas.worker.setup may take its time")
     })
+}
+
+/// The same for whoever can do without: `None` where another command has it.
+pub fn try_hold(session: &Session, slot: &Slot) -> Result<Option<FileLock>, Fault> {
+    Ok(lock::try_acquire(&lock_of(session, slot)?)?)
+}
+
+fn lock_of(session: &Session, slot: &Slot) -> Result<PathBuf, Fault> {
+    let places = session.store.places();
+    fs::create_private_dir(&places.private)?;
+    Ok(places.private.join(format!("slot{}.lock", slot.number)))
 }
 
 /// How a slot stands.
@@ -156,7 +165,13 @@ pub fn obstacle(session: &Session, slot: &Slot, base: &Base, launcher: &dyn Laun
         return Ok(Some(format!("the session {} is running", slot.session)));
     }
     let git = session.git();
-    let tree = worktree::find(&git, &slot.path)?;
+    let branch = format!("refs/heads/{}", slot.branch);
+    let all = worktree::list(&git)?;
+    let tree = worktree::at(&all, &slot.path);
+    let holder = all.iter().find(|t| t.branch.as_ref() == Some(&branch));
+    if let Some(holder) = holder.filter(|h| Some(*h) != tree) {
+        return Ok(Some(format!("its branch {} is checked out in {}", slot.branch, holder.path.display())));
+    }
     if let Some(t) = tree.filter(|t| !t.lost) {
         if let Some(op) = operation(&git, &t.path)? {
             return Ok(Some(format!("a {} is in progress in {}", op.name(), t.path.display())));
@@ -167,7 +182,7 @@ pub fn obstacle(session: &Session, slot: &Slot, base: &Base, launcher: &dyn Laun
     } else if fs::exists(&slot.path) {
         return Ok(Some(format!("{} is there and is no worktree of ours", slot.path.display())));
     }
-    if let Some(tip) = session.store.repo().ref_target(&format!("refs/heads/{}", slot.branch))? {
+    if let Some(tip) = session.store.repo().ref_target(&branch)? {
         let (tip, base) = (tip.to_string(), base.oid.to_string());
         if !history::is_ancestor(&git, &tip, &base)? && !history::same_patch_on(&git, &base, &tip)? {
             return Ok(Some(format!("the branch {} holds commits that have not landed", slot.branch)));

@@ -40,12 +40,15 @@ pub fn spawn(session: &mut Session, slot: &Slot, agent: Option<&str>) -> Result<
             .hint(format!("look at it: git vermas worker attach slot{}", slot.number)));
     }
     let order = session.view()?.order(&id)?.ok_or_else(|| Fault::not_found(format!("there is no work order {id}")))?;
-    let before = session.view()?.agent(&slot.agent)?.and_then(|a| a.profile);
-    let backend = launching::backend(session, agent.or(before.as_deref()))?;
+    let before = session.view()?.agent(&slot.agent)?.unwrap_or_default();
+    let backend = launching::backend(session, agent.or(before.profile.as_deref()))?;
     let base = base::of(session, None)?;
     let git = session.git();
     if worktree::find(&git, &slot.path)?.is_none_or(|t| t.lost) {
         dispatch::make_worktree(session, slot, &base, id.as_str())?;
+        launching::set_up(session, slot, id.as_str())?;
+    } else if !before.has_run_for(id.as_str()) {
+        // A dispatch that was stopped in the middle may not have come to it, or not through it.
         launching::set_up(session, slot, id.as_str())?;
     }
     let rejection = order.rejections.last().map(|r| r.reason.clone());

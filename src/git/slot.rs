@@ -3,11 +3,11 @@
 //! **Invariant:** nothing here removes a file that no commit, no other branch and no rescue ref holds. There is no way
 //! around git (`rm -rf`) and no reset of a branch that holds commits of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::history::{is_ancestor, rev_parse};
 use super::name::branch_ref;
-use super::program::{CHECKOUT_TIMEOUT, Git, GitError};
+use super::program::{CHECKOUT_TIMEOUT, Git, GitError, nul_parts, path_of};
 use super::rescue::{Rescue, publish};
 use super::rescue_read::covers;
 use super::status::{Untracked, git_dir, head, operation, status};
@@ -94,6 +94,13 @@ pub fn restart(git: &Git, path: &Path, branch: &str, start: &str, rescued: Optio
     Ok(())
 }
 
+/// Where in a worktree its index names commits of other repositories.
+fn gitlinks(git: &Git, path: &Path) -> Result<Vec<PathBuf>, GitError> {
+    let listed = git.cmd_in(path).args(["ls-files", "--stage", "-z"]).run()?;
+    let linked = nul_parts(&listed.stdout).filter(|entry| entry.starts_with(b"160000 "));
+    Ok(linked.filter_map(|e| e.iter().position(|b| *b == b'\t').map(|tab| path_of(&e[tab + 1..]))).collect())
+}
+
 /// How often a branch may be moved by others between our reading it and our moving it.
 const MOST_RACES: u32 = 8;
 
@@ -175,8 +182,12 @@ pub fn remove(git: &Git, path: &Path, base: &str, rescued: Option<&Rescue>) -> R
             }
             force = true;
         }
-        // git removes no worktree with initialised submodules unless forced; they are clean, as was just seen.
-        force |= fs::exists(&git_dir(git, path)?.join("modules"));
+        let linked = gitlinks(git, path)?;
+        if let Some(own) = linked.iter().map(|sub| path.join(sub)).find(|sub| fs::is_folder(&sub.join(".git"))) {
+            return Err(GitError::refused(&own, "is a repository of its own"));
+        }
+        // git removes no worktree with submodules unless forced; they are clean, as was just seen.
+        force |= fs::exists(&git_dir(git, path)?.join("modules")) || !linked.is_empty();
     }
     unlock(git, path)?;
     let mut cmd = git.cmd().args(["worktree", "remove"]).timeout(Some(CHECKOUT_TIMEOUT));

@@ -67,8 +67,13 @@ pub fn list(git: &Git) -> Result<Vec<Worktree>, GitError> {
 
 /// The entry for a path; links in the path are resolved.
 pub fn find(git: &Git, path: &Path) -> Result<Option<Worktree>, GitError> {
+    Ok(at(&list(git)?, path).cloned())
+}
+
+/// The same among those that were listed.
+pub fn at<'a>(all: &'a [Worktree], path: &Path) -> Option<&'a Worktree> {
     let real = resolved(path);
-    Ok(list(git)?.into_iter().find(|w| w.path == path || w.path == real))
+    all.iter().find(|w| w.path == path || w.path == real)
 }
 
 /// Resolves the longest part of a path that exists.

@@ -402,3 +402,53 @@ fn a_worker_that_is_killed_while_it_is_being_prepared_is_stopped_once_it_runs() 
     assert_eq!((state(&p, 0).as_str(), p.show(&id)["status"].as_str()), ("free", Some("open")));
     assert_eq!(workers(&p)[0]["session_state"], "none");
 }
+
+#[test]
+fn a_dispatch_that_was_stopped_in_its_setup_is_set_up_again_where_the_worker_is_started() {
+    let p = Place::new();
+    p.agent(STAYS);
+    p.git(&["config", "vermas.launcher", "process"]);
+    p.git(&["config", "vermas.worker.setup", "touch ../../preparing; [ -e ../../go ] || exec sleep 5; touch prepared"]);
+    let id = p.create("First");
+    let mut dispatch = p.command_in(&p.app, &["dispatch", &id]).stdout(Stdio::null()).spawn().unwrap();
+    until("the slot is prepared", || p.app.join("preparing").exists());
+    dispatch.kill().unwrap();
+    dispatch.wait().unwrap();
+    std::fs::write(p.app.join("go"), "").unwrap();
+    assert_eq!(state(&p, 0), "assigned");
+    p.vermas(&["worker", "spawn", "slot0"]).ok();
+    assert!(slot(&p, 0).join("prepared").exists());
+    kill(&p, "slot0");
+}
+
+#[test]
+fn a_worker_that_is_started_by_hand_while_it_is_dispatched_is_started_once() {
+    let p = Place::new();
+    p.agent(STAYS);
+    p.git(&["config", "vermas.launcher", "process"]);
+    p.git(&["config", "vermas.worker.setup", "touch ../../preparing; while [ ! -e ../../go ]; do sleep 0.02; done"]);
+    let id = p.create("First");
+    let dispatch = p.command_in(&p.app, &["dispatch", &id]).stdout(Stdio::null()).spawn().unwrap();
+    until("the slot is prepared", || p.app.join("preparing").exists());
+    let spawn = p.command_in(&p.app, &["worker", "spawn", "slot0"]).stderr(Stdio::null()).spawn().unwrap();
+    std::fs::write(p.app.join("go"), "").unwrap();
+    assert!(dispatch.wait_with_output().unwrap().status.success());
+    assert_eq!(spawn.wait_with_output().unwrap().status.code(), Some(5));
+    assert_eq!((state(&p, 0).as_str(), p.show(&id)["assignee"].as_str()), ("working", Some("app/workers/slot0")));
+    kill(&p, "slot0");
+}
+
+#[test]
+fn a_slot_whose_branch_somebody_else_has_checked_out_is_passed_over() {
+    let p = Place::new();
+    p.agent(STAYS);
+    p.git(&["config", "vermas.launcher", "process"]);
+    p.git(&["branch", "vermas/slot0"]);
+    p.git(&["worktree", "add", "-q", "../mine", "vermas/slot0"]);
+    let id = p.create("First");
+    assert_eq!(state(&p, 0), "held");
+    assert_eq!(p.json(&["dispatch", &id])["slot"], "slot1");
+    let id = p.create("Second");
+    refused(&p.vermas(&["dispatch", &id, "--slot", "slot0"]), 5, &["slot0: its branch vermas/slot0 is checked out in"]);
+    kill(&p, "slot1");
+}

@@ -137,6 +137,25 @@ fn what_somebody_commits_after_the_snapshot_is_saved_before_the_branch_starts_ov
 }
 
 #[test]
+fn a_repository_that_was_added_as_a_submodule_keeps_its_worktree_until_it_is_gone() {
+    let repo = Repo::new();
+    let slot = repo.around().join("slot");
+    add(&repo.git(), &slot, "s", "main", "s").unwrap();
+    git(&slot, &["init", "-q", "own"]);
+    git(&slot.join("own"), &["config", "user.name", "o"]);
+    git(&slot.join("own"), &["config", "user.email", "o@example.org"]);
+    commit(&slot.join("own"), "o", "o", "of its own");
+    git(&slot, &["-c", "advice.addEmbeddedRepo=false", "add", "own"]);
+    git(&slot, &["commit", "-q", "-m", "add it"]);
+    assert!(remove(&repo.git(), &slot, "main", None).is_err());
+    assert_eq!(read(&slot.join("own/o")), "o");
+    std::fs::remove_dir_all(slot.join("own")).unwrap();
+    std::fs::create_dir(slot.join("own")).unwrap();
+    remove(&repo.git(), &slot, "main", None).unwrap();
+    assert!(!slot.exists());
+}
+
+#[test]
 fn a_lost_link_never_leads_git_to_the_repository_around_it() {
     let repo = Repo::new();
     let slot = repo.file("workers/slot0");
