@@ -187,6 +187,7 @@ impl Store {
         if e.is_unknown() {
             return Err(e);
         }
+        self.repo.be_in_place().map_err(|gone| StoreError::from(gone).leaving_it_open())?;
         self.sync_log().map_err(StoreError::into_unknown)?;
         let why = if e.is_full_disk() { fs::plain(&fs::no_room()) } else { e.to_string() };
         self.warnings.push(format!("{NOT_YET} {}: {why}", self.places.branch()));
