@@ -2,15 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use super::is_long;
 use crate::factory::common::{Place, program, run};
 
 fn titles(p: &Place) -> Vec<String> {
-    let list = p.vermas(&["wo", "list", "--json"]);
-    assert_eq!(list.code, Some(0), "{list:?}");
-    let list: serde_json::Value = serde_json::from_str(&list.out).unwrap();
-    list.as_array().unwrap().iter().map(|o| o["title"].as_str().unwrap().to_owned()).collect()
+    listed(p, "title")
+}
+
+fn ids(p: &Place) -> BTreeSet<String> {
+    listed(p, "id").into_iter().collect()
+}
+
+fn listed(p: &Place, key: &str) -> Vec<String> {
+    let list = p.json(&["wo", "list"]);
+    list.as_array().unwrap().iter().map(|o| o[key].as_str().unwrap().to_owned()).collect()
 }
 
 /// What must hold after every crash and one command: the repository is sound, nothing is locked, and the projections are
@@ -41,9 +48,7 @@ fn killed_at_chance_moments_under_load_nothing_acknowledged_is_lost() {
     let rounds: u32 = if is_long() { 400 } else { 12 };
     let (acknowledged, killed) = p.create_and_kill(4, |round| round < rounds);
     assert!(acknowledged.len() >= 3 * rounds as usize);
-    let list = p.json(&["wo", "list"]);
-    let there: BTreeSet<String> =
-        list.as_array().unwrap().iter().map(|o| o["id"].as_str().unwrap().to_owned()).collect();
+    let there = ids(&p);
     assert!(acknowledged.is_subset(&there), "lost: {:?}", acknowledged.difference(&there));
     is_sound(&p);
     println!("killed under load: {killed} kills, {} acknowledged, 0 lost", acknowledged.len());
@@ -82,18 +87,47 @@ fn a_log_that_is_taken_away_again_and_again_while_many_write_keeps_what_was_ackn
     }
     taking.kill().unwrap();
     taking.wait().unwrap();
-    let all = |p: &Place| -> BTreeSet<String> {
-        let list: serde_json::Value = serde_json::from_str(&p.vermas(&["wo", "list", "--json"]).out).unwrap();
-        list.as_array().unwrap().iter().map(|o| o["id"].as_str().unwrap().to_owned()).collect()
-    };
-    let there = all(&p);
+    let there = ids(&p);
     let lost: Vec<&String> = acknowledged.difference(&there).collect();
     assert!(lost.is_empty(), "of {} acknowledged {} are lost: {lost:?}", acknowledged.len(), lost.len());
     p.vermas(&["rebuild"]);
-    assert_eq!(all(&p), there, "what the cache showed is not what there is");
+    assert_eq!(ids(&p), there, "what the cache showed is not what there is");
     assert!(acknowledged.len() >= each, "hardly anything went through: {}", acknowledged.len());
     is_sound(&p);
     println!("log taken away: {} acknowledged by 6 writers, 0 lost", acknowledged.len());
+}
+
+#[test]
+fn a_repository_that_is_moved_away_while_many_write_keeps_what_was_acknowledged() {
+    let p = Place::new();
+    let rounds = if is_long() { 60 } else { 4 };
+    let write = "for n in $(seq 400); do [ -d app/.work ] || break
+                 id=$(git-vermas -C app wo create \"$0-$n\" 2>/dev/null) && echo $id; done; :";
+    let (there, mut acknowledged) = (p.root().join("moved"), BTreeSet::new());
+    for round in 0..rounds {
+        let running = [0, 1, 2].map(|n| {
+            let mut c = program(p.root(), p.root(), "sh");
+            c.args(["-c", write, &format!("{round}-{n}")]).stdout(Stdio::piped()).spawn().unwrap()
+        });
+        std::thread::sleep(Duration::from_millis(90 + 17 * (round % 7)));
+        std::fs::rename(&p.app, &there).unwrap();
+        for child in running {
+            let out = child.wait_with_output().unwrap();
+            acknowledged.extend(String::from_utf8(out.stdout).unwrap().lines().map(str::to_owned));
+        }
+        // A ref that was being moved may have begun its folder there anew; nothing of a state does.
+        assert!(!p.app.join(".work").exists() && !p.app.join(".git/vermas").exists());
+        let _ = std::fs::remove_dir_all(&p.app);
+        std::fs::rename(&there, &p.app).unwrap();
+    }
+    let there = ids(&p);
+    let lost: Vec<&String> = acknowledged.difference(&there).collect();
+    assert!(lost.is_empty(), "of {} acknowledged {} are lost: {lost:?}", acknowledged.len(), lost.len());
+    assert!(acknowledged.len() as u64 >= rounds, "hardly anything went through: {}", acknowledged.len());
+    // A lock on the branch that was left there goes after a minute.
+    assert_eq!(p.git(&["fsck", "--strict", "--no-dangling", "--no-progress"]), "");
+    assert_eq!(p.vermas(&["fsck"]).code, Some(0));
+    println!("moved away {rounds} times: {} acknowledged by 3 writers, 0 lost", acknowledged.len());
 }
 
 #[test]
