@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::session::Session;
 use crate::domain::{AgentId, OrderId};
 use crate::git::status::{Untracked, operation, status};
-use crate::git::{history, worktree};
+use crate::git::{history, slot as worktree_slot, worktree};
 use crate::launch::{Kind, Launcher, ProcessLauncher, SessionState, TmuxLauncher};
 use crate::sys::fs;
 use crate::sys::lock::{self, FileLock};
@@ -67,15 +67,21 @@ const SLOT_WAIT: Duration = Duration::from_secs(20);
 /// Keeps a slot for one command that starts, stops or removes what is in it, until the lock is dropped. Taken before any lock
 /// of the state.
 pub fn hold(session: &Session, slot: &Slot) -> Result<FileLock, Fault> {
-    lock::acquire(&lock_of(session, slot)?, SLOT_WAIT)?.ok_or_else(|| {
+    let held = lock::acquire(&lock_of(session, slot)?, SLOT_WAIT)?.ok_or_else(|| {
         let what = format!("another command has been preparing or clearing slot{} for {SLOT_WAIT:?}", slot.number);
         Fault::conflict(what).hint("see what runs there: git vermas workers; vermas.worker.setup may take its time")
-    })
+    })?;
+    worktree_slot::bring_back(&session.git(), &slot.path)?;
+    Ok(held)
 }
 
 /// The same for whoever can do without: `None` where another command has it.
 pub fn try_hold(session: &Session, slot: &Slot) -> Result<Option<FileLock>, Fault> {
-    Ok(lock::try_acquire(&lock_of(session, slot)?)?)
+    let held = lock::try_acquire(&lock_of(session, slot)?)?;
+    if held.is_some() {
+        worktree_slot::bring_back(&session.git(), &slot.path)?;
+    }
+    Ok(held)
 }
 
 fn lock_of(session: &Session, slot: &Slot) -> Result<PathBuf, Fault> {

@@ -12,7 +12,7 @@ use super::rescue::{Rescue, publish};
 use super::rescue_read::covers;
 use super::status::{Untracked, git_dir, head, operation, status};
 use super::worktree::{find, known, list, lock, lock_reason, unlock};
-use crate::sys::fs;
+use crate::sys::{fs, random};
 
 /// What became of the branch of a new worktree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,8 +141,8 @@ pub fn start_over(
 /// untracked files, unless `rescued` holds exactly what is there now; a HEAD that no branch, no `base` and no rescue
 /// holds; nested repositories and changed submodules, which no snapshot can hold. Ignored files go.
 ///
-/// After a crash the directory may be half gone; a second call with the same snapshot is then refused, and what is
-/// missing is in the branch and the snapshot.
+/// After a crash the directory may stand beside, under a name of its own, or be half gone; a second call with the same snapshot
+/// is then refused, and what is missing is in the branch and the snapshot.
 pub fn remove(git: &Git, path: &Path, base: &str, rescued: Option<&Rescue>) -> Result<(), GitError> {
     let tree = known(git, path)?;
     if tree.main {
@@ -159,7 +159,7 @@ pub fn remove(git: &Git, path: &Path, base: &str, rescued: Option<&Rescue>) -> R
             return Err(GitError::refused(path, "its commits are on no branch; take a rescue snapshot first"));
         }
     }
-    let mut force = false;
+    let (mut force, mut is_dirty) = (false, false);
     if !tree.lost {
         let dirty = status(git, path, Untracked::Folded)?;
         let busy = operation(git, path)?.is_some();
@@ -180,7 +180,7 @@ pub fn remove(git: &Git, path: &Path, base: &str, rescued: Option<&Rescue>) -> R
                     format!("has work that no commit and no rescue snapshot holds: {what}"),
                 ));
             }
-            force = true;
+            (force, is_dirty) = (true, true);
         }
         let linked = gitlinks(git, path)?;
         if let Some(own) = linked.iter().map(|sub| path.join(sub)).find(|sub| fs::is_folder(&sub.join(".git"))) {
@@ -190,14 +190,53 @@ pub fn remove(git: &Git, path: &Path, base: &str, rescued: Option<&Rescue>) -> R
         force |= fs::exists(&git_dir(git, path)?.join("modules")) || !linked.is_empty();
     }
     unlock(git, path)?;
-    let mut cmd = git.cmd().args(["worktree", "remove"]).timeout(Some(CHECKOUT_TIMEOUT));
-    if force {
-        cmd = cmd.arg("--force");
+    let aside = if is_dirty { move_aside(git, &tree.path) } else { None };
+    let go = || -> Result<(), GitError> {
+        if let (Some(aside), Some(r)) = (&aside, rescued)
+            && !covers(git, r, aside)?
+        {
+            return Err(GitError::refused(path, "was written to just now: no rescue snapshot holds that"));
+        }
+        let mut cmd = git.cmd().args(["worktree", "remove"]).timeout(Some(CHECKOUT_TIMEOUT));
+        if force {
+            cmd = cmd.arg("--force");
+        }
+        cmd.arg("--").arg(aside.as_ref().unwrap_or(&tree.path)).run()?;
+        Ok(())
+    };
+    let done = go();
+    if done.is_err() {
+        if let Some(aside) = aside.filter(|a| fs::exists(a)) {
+            git.cmd().args(["worktree", "move", "--"]).args([&aside, &tree.path]).run()?;
+        }
+        if tree.locked.is_some() && fs::exists(&tree.path) {
+            lock(git, path, tree.locked.as_deref().unwrap_or_default())?;
+        }
     }
-    let done = cmd.arg("--").arg(&tree.path).run();
-    if done.is_err() && tree.locked.is_some() && fs::exists(&tree.path) {
-        lock(git, path, tree.locked.as_deref().unwrap_or_default())?;
+    done
+}
+
+/// What stands between a worktree's name and chance while it is being removed.
+const ASIDE: &str = ".going-";
+
+/// Puts a worktree back in its place whose removal was stopped. Called by whoever has the slot for himself.
+pub fn bring_back(git: &Git, path: &Path) -> Result<(), GitError> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else { return Ok(()) };
+    let aside = |n: &String| n.strip_prefix(name).is_some_and(|rest| rest.starts_with(ASIDE));
+    for left in fs::list(folder)?.iter().filter(|n| aside(n)).map(|n| folder.join(n)) {
+        if !fs::exists(path) && find(git, &left)?.is_some_and(|t| !t.lost) {
+            git.cmd().args(["worktree", "move", "--"]).args([left.as_path(), path]).run()?;
+            lock(git, path, name)?;
+        }
     }
-    done?;
     Ok(())
+}
+
+/// Moves a worktree to a name of its own beside, where nobody who saves a file finds it any more: what is seen there is all that
+/// is removed. `None` where git moves none, for its submodules.
+fn move_aside(git: &Git, path: &Path) -> Option<PathBuf> {
+    let name = format!("{}{ASIDE}{:x}", path.file_name()?.to_str()?, random::bits());
+    let aside = path.with_file_name(name);
+    git.cmd().args(["worktree", "move", "--"]).args([path, aside.as_path()]).run().ok()?;
+    Some(aside)
 }

@@ -452,3 +452,49 @@ fn a_slot_whose_branch_somebody_else_has_checked_out_is_passed_over() {
     refused(&p.vermas(&["dispatch", &id, "--slot", "slot0"]), 5, &["slot0: its branch vermas/slot0 is checked out in"]);
     kill(&p, "slot1");
 }
+
+/// A place with work half done in slot0, and a `git` that does something first where a word is among its own.
+fn with_git_that(word: &str, does: &str) -> (Place, std::ffi::OsString) {
+    let (p, _) = at_work();
+    std::fs::write(slot(&p, 0).join("draft.txt"), "draft").unwrap();
+    let bin = p.root().join("git-first");
+    std::fs::create_dir(&bin).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let real = std::env::split_paths(&path).map(|d| d.join("git")).find(|g| g.exists()).unwrap();
+    let text = format!("#!/bin/sh\ncase \"$*\" in *'{word}'*) {does};; esac\nexec {} \"$@\"\n", real.display());
+    std::fs::write(bin.join("git"), text).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bin.join("git"), mode).unwrap();
+    let all = std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path))).unwrap();
+    (p, all)
+}
+
+#[test]
+fn a_file_that_is_saved_while_a_worker_is_killed_stays() {
+    let (p, path) = with_git_that("worktree unlock", "echo note >workers/slot0/note.txt");
+    let mut kill_it = p.command_in(&p.app, &["worker", "kill", "slot0"]);
+    kill_it.env("PATH", path);
+    refused(&run(kill_it), 1, &["was written to just now"]);
+    assert_eq!(std::fs::read_to_string(slot(&p, 0).join("note.txt")).unwrap(), "note\n");
+    assert_eq!(std::fs::read_to_string(slot(&p, 0).join("draft.txt")).unwrap(), "draft");
+    assert_eq!(state(&p, 0), "held");
+    let said = p.vermas(&["worktree", "remove", "slot0"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let saved = p.git(&["for-each-ref", "--format=%(refname)", "--sort=-refname", "refs/vermas/rescue"]);
+    assert_eq!(p.git(&["show", &format!("{}^3:note.txt", saved.lines().next().unwrap())]).trim(), "note");
+}
+
+#[test]
+fn a_worktree_whose_removal_was_stopped_is_put_back_in_its_place() {
+    let (p, path) = with_git_that("worktree remove", "kill -9 $PPID; exit 1");
+    let mut kill_it = p.command_in(&p.app, &["worker", "kill", "slot0"]);
+    kill_it.env("PATH", path);
+    assert_eq!(run(kill_it).code, None);
+    assert!(!slot(&p, 0).exists());
+    let said = p.vermas(&["worktree", "remove", "slot0"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let left = std::fs::read_dir(p.app.join("workers")).unwrap().count();
+    assert_eq!(left, 0);
+    let saved = p.git(&["for-each-ref", "--format=%(refname)", "--sort=-refname", "refs/vermas/rescue"]);
+    assert_eq!(p.git(&["show", &format!("{}^3:draft.txt", saved.lines().next().unwrap())]), "draft");
+}
