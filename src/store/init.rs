@@ -154,7 +154,7 @@ impl Store {
         for e in self.repo.tree(tree)?.iter().filter(|e| e.kind == EntryKind::File && is_one(&e.name)) {
             let file = self.places.work.join(&e.name);
             if !fs::exists(&file) {
-                fs::create_dir(&self.places.work).map_err(StoreError::io("make .work"))?;
+                self.places.make_work()?;
                 let mut bytes = self.repo.blob(e.oid)?;
                 if !bytes.ends_with(b"\n") {
                     bytes.push(b'\n');

@@ -22,6 +22,8 @@ const SETTLED_AFTER_MS: i64 = 1000;
 /// The paths of one repository's state.
 #[derive(Debug, Clone)]
 pub struct Places {
+    /// The main worktree, or the git directory of a bare repository.
+    top: PathBuf,
     /// `.work/`, shared with other implementations.
     pub work: PathBuf,
     /// `<git common dir>/vermas/`, this machine's own.
@@ -51,6 +53,7 @@ impl Places {
             workers: top.join(setting("vermas.workersDir", "workers")),
             state_ref: format!("refs/heads/{branch}"),
             factory,
+            top,
         }
     }
 
@@ -180,9 +183,19 @@ impl Places {
         }
     }
 
+    /// Makes `.work/`, with what it stands in below the worktree. The worktree itself is there, or was moved away: then none is
+    /// begun anew.
+    pub(super) fn make_work(&self) -> Result<()> {
+        let made = match self.work.strip_prefix(&self.top) {
+            Ok(below) => fs::create_dirs_in(&self.top, below),
+            Err(_) => fs::create_dir_all(&self.work),
+        };
+        made.map_err(StoreError::io("make .work"))
+    }
+
     fn put_back(&self, restored: &mut Restored) -> Result<()> {
         if !fs::exists(&self.work) {
-            fs::create_dir(&self.work).map_err(StoreError::io("make .work"))?;
+            self.make_work()?;
         }
         let (log, pin) = (self.log(), self.pin());
         let inode = |p: &Path| fs::Stamp::of(p).map(|s| s.inode);

@@ -356,6 +356,15 @@ pub fn create_dir(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Creates the directories of a path below one that is there; links to others on the way are followed.
+pub fn create_dirs_in(root: &Path, below: &Path) -> io::Result<()> {
+    let mut path = root.to_owned();
+    below.iter().try_for_each(|name| {
+        path.push(name);
+        if canonicalize(&path).is_ok_and(|real| is_folder(&real)) { Ok(()) } else { create_dir(&path) }
+    })
+}
+
 /// Creates a directory that only its owner may enter, with the one that it stands in and no more: what that stands in may have
 /// been moved away. A link in its place is refused.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {

@@ -230,3 +230,17 @@ fn a_branch_on_which_another_program_keeps_its_files_is_taken_over_with_all_of_t
     let shown = third.run(&["wo", "list"]).out;
     assert!(shown.contains("Listed") && shown.contains("Recorded"), "{shown}");
 }
+
+#[test]
+fn a_work_folder_is_made_with_the_folders_above_it_wherever_they_lead() {
+    let desk = Desk::without_state();
+    desk.git(&["config", "vermas.workDir", "tools/deep/state"]);
+    std::fs::create_dir(desk.path.join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", desk.path.join("tools")).unwrap();
+    assert_eq!(desk.run(&["init"]).code, 0);
+    assert_eq!(desk.run(&["wo", "create", "first"]).code, 0);
+    std::fs::remove_dir_all(desk.path.join("elsewhere/deep")).unwrap();
+    let said = desk.run(&["wo", "list"]);
+    assert!(said.code == 0 && said.out.contains("first"), "{}", said.err);
+    assert!(desk.path.join("elsewhere/deep/state/events.jsonl").exists());
+}
