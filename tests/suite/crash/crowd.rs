@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use super::is_long;
-use crate::factory::common::{Place, program, run};
+use crate::factory::common::{Place, program, run, until};
 
 fn titles(p: &Place) -> Vec<String> {
     listed(p, "title")
@@ -104,12 +104,16 @@ fn a_repository_that_is_moved_away_while_many_write_keeps_what_was_acknowledged(
     let write = "for n in $(seq 400); do [ -d app/.work ] || break
                  id=$(git-vermas -C app wo create \"$0-$n\" 2>/dev/null) && echo $id; done; :";
     let (there, mut acknowledged) = (p.root().join("moved"), BTreeSet::new());
+    let logged = || std::fs::read_to_string(p.work().join("events.jsonl")).unwrap_or_default().lines().count();
     for round in 0..rounds {
+        let before = logged();
         let running = [0, 1, 2].map(|n| {
             let mut c = program(p.root(), p.root(), "sh");
             c.args(["-c", write, &format!("{round}-{n}")]).stdout(Stdio::piped()).spawn().unwrap()
         });
-        std::thread::sleep(Duration::from_millis(90 + 17 * (round % 7)));
+        // One more than there are writers: who began the second has been told of the first.
+        until("one is acknowledged", || logged() > before + running.len());
+        std::thread::sleep(Duration::from_millis(7 * (round % 7)));
         std::fs::rename(&p.app, &there).unwrap();
         for child in running {
             let out = child.wait_with_output().unwrap();
